@@ -1,0 +1,57 @@
+# Everything a user or a contributor runs. The environment is .venv, made on first use.
+#   PYTHON=python3.12        another interpreter (3.11 or 3.12)
+#   TORCH_INDEX=URL          take torch from another package index (the default may bring GPU builds)
+PYTHON ?= python3
+TORCH_INDEX ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt
+JOBS ?= auto
+
+.PHONY: help demo test test-slow check format speed clean
+
+help:
+	@echo "make demo       set up, train the routers on Two Moons, write the report"
+	@echo "make test       set up, run every test but the slow ones"
+	@echo "make test-slow  the slow ones"
+	@echo "make check      format, lint, types"
+	@echo "make speed      router and training speed beside PennyLane and JAX, as ratios"
+
+$(VENV)/base: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 13) else "got Python %d.%d; expected 3.11 or 3.12; pass PYTHON=python3.12" % sys.version_info[:2])'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(if $(TORCH_INDEX),$(PIP) --index-url $(TORCH_INDEX) torch)
+	$(PIP) -e .
+	touch $@
+
+$(VENV)/dev: $(VENV)/base
+	$(PIP) -e '.[dev]'
+	touch $@
+
+$(VENV)/peers: $(VENV)/dev
+	$(PIP) -e '.[peers]'
+	touch $@
+
+demo: $(VENV)/base
+	$(BIN)/qmoe run quick
+
+test: $(VENV)/dev
+	$(BIN)/python -m pytest -n $(JOBS) -m "not slow"
+
+test-slow: $(VENV)/dev
+	$(BIN)/python -m pytest -n $(JOBS) -m slow
+
+check: $(VENV)/dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(VENV)/dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+speed: $(VENV)/peers
+	$(BIN)/python -m benchmarks.speed
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,166 @@
+"""One data set and its three parts: drawn afresh for every seed, or fixed and cut by class."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float64, Int64
+from numpy.typing import NDArray
+
+from qmoe import tabular
+from qmoe.catalogue import SETS, DataSpec
+from qmoe.errors import InputError
+from qmoe.seeds import stream
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+# Three parts of 60, 20 and 20 % need one row of each class in each.
+FEWEST_PER_CLASS = 5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dataset:
+    """Features X (row, feature), labels y (row,) in 0..K-1, and the classes' original names.
+
+    `fixed` says what a seed can re-draw: False for a synthetic set (new data), True for a set that
+    exists once (another cut of the same rows).
+    """
+
+    name: str
+    X: Float64[Floats, "row feature"]
+    y: Int64[Ints, " row"]
+    classes: tuple[str, ...]
+    fixed: bool
+
+    @property
+    def digest(self) -> str:
+        """The sha256 of the classes, X and y in a byte order of its own, as hex."""
+        head = json.dumps([list(self.classes), list(self.X.shape)])
+        content = hashlib.sha256(head.encode())
+        content.update((self.X + 0.0).astype("<f8").tobytes())  # + 0.0 makes -0.0 and 0.0 one
+        content.update(self.y.astype("<i8").tobytes())
+        return content.hexdigest()
+
+
+class Splits(NamedTuple):
+    """The three disjoint parts of one seed: fit on train, choose on validation, test once."""
+
+    train: Dataset
+    validation: Dataset
+    test: Dataset
+
+    @property
+    def digest(self) -> str:
+        """The sha256 over the digests of the three parts, as hex."""
+        return hashlib.sha256("".join(part.digest for part in self).encode()).hexdigest()
+
+
+class Sizes(NamedTuple):
+    """Rows of each part of a synthetic set; a small test part widens every interval."""
+
+    train: int = 1000
+    validation: int = 500
+    test: int = 5000
+
+
+def draw(spec: DataSpec, rows: int, rng: np.random.Generator) -> Dataset:
+    """`rows` fresh points of a synthetic set, shuffled, classes as equal in size as they can be."""
+    maker = None if spec.path is not None else SETS[spec.name].draw
+    if maker is None:
+        synthetic = ", ".join(entry.name for entry in SETS.values() if entry.draw)
+        raise InputError(
+            got=f"{spec} to draw from",
+            expected=f"one of {synthetic}",
+            do="load a fixed set instead",
+        )
+    arms = SETS[spec.name].classes if spec.arms is None else spec.arms
+    if rows < arms:
+        raise InputError(
+            got=f"{rows} rows of {spec}",
+            expected=f"at least {arms}, one per class",
+            do="ask for more rows",
+        )
+    noise = 0.0 if spec.noise is None else spec.noise
+    X, y = maker(rows, rng, noise, arms)
+    return Dataset(str(spec), X, y, tuple(map(str, range(arms))), fixed=False)
+
+
+def load(spec: DataSpec) -> Dataset:
+    """All rows of a fixed set or of the user's file, in their own order."""
+    if spec.path is not None:
+        table = tabular.read(spec.path, spec.target)
+        return Dataset(str(spec), table.X, table.y, table.classes, fixed=True)
+    if not spec.fixed:
+        raise InputError(
+            got=f"synthetic data {spec}",
+            expected="a fixed set or a file to load",
+            do="draw it, with a number of rows and a generator",
+        )
+    from sklearn import datasets
+
+    bunch = getattr(datasets, f"load_{spec.name}")()
+    X, y = bunch.data.astype(np.float64), bunch.target.astype(np.int64)
+    return Dataset(str(spec), X, y, tuple(map(str, bunch.target_names)), fixed=True)
+
+
+def splits(
+    source: DataSpec | Dataset, *, root: int, seed: int, sizes: Sizes | None = None
+) -> Splits:
+    """The parts of one seed in the `controlled` protocol, from the stream (root, seed, "data").
+
+    A synthetic set gives fresh points of the given sizes, each part from a child stream of its own,
+    so that a larger test part leaves the others as they were. A fixed set (or one loaded before,
+    which saves reading it again for every seed) is cut by class, with equal sizes for all seeds.
+
+    Raises:
+        InputError: a part is empty, a class is too small to cut, or sizes come with a fixed set.
+    """
+    rng = stream(root, seed, "data")
+    if isinstance(source, DataSpec) and not source.fixed:
+        parts = zip(Sizes() if sizes is None else sizes, rng.spawn(3), strict=True)
+        return Splits(*(draw(source, rows, child) for rows, child in parts))
+    data = load(source) if isinstance(source, DataSpec) else source
+    if sizes is not None:
+        raise InputError(
+            got=f"sizes for the fixed set {data.name}",
+            expected="sizes for a synthetic set only (a fixed one is cut 60/20/20)",
+            do="leave the sizes out",
+        )
+    return _cut(data, rng)
+
+
+def notebook_moons(rows: int = 1000) -> Dataset:
+    """The points of the published notebook: make_moons, noise 0.1, random_state 42, no split.
+
+    One fixed set: its seeds re-draw nothing but initial weights and batches (arXiv 2512.22296).
+    """
+    from sklearn.datasets import make_moons
+
+    X, y = make_moons(rows, noise=0.1, random_state=42)
+    return Dataset("moons(noise=0.1)", X, y.astype(np.int64), ("0", "1"), fixed=True)
+
+
+def _cut(data: Dataset, rng: np.random.Generator) -> Splits:
+    """Train, validation and test by class; the counts depend on the class sizes alone."""
+    counts = np.bincount(data.y, minlength=len(data.classes))
+    rarest = int(counts.argmin())
+    if len(counts) < 2 or counts[rarest] < FEWEST_PER_CLASS:
+        raise InputError(
+            got=f"{counts[rarest]} rows of class {data.classes[rarest]!r} in {data.name}",
+            expected=f"2 or more classes of at least {FEWEST_PER_CLASS} rows",
+            do="merge or remove rare classes (a continuous target has no classes)",
+        )
+    pieces: tuple[list[Ints], ...] = ([], [], [])
+    for label, count in enumerate(counts.tolist()):
+        rows = rng.permutation(np.flatnonzero(data.y == label))
+        fifth = (count + 2) // 5
+        cuts = np.split(rows, [count - 2 * fifth, count - fifth])
+        for piece, part in zip(pieces, cuts, strict=True):
+            piece.append(part)
+    order = [rng.permutation(np.concatenate(piece)) for piece in pieces]
+    return Splits(*(Dataset(data.name, data.X[i], data.y[i], data.classes, True) for i in order))

@@ -1,0 +1,55 @@
+"""Routers, quantum and classical, one class in one file each, by name.
+
+A name maps to a dotted path that is imported on first use. To add a router: one class with the
+methods of `qmoe.routers.base.Router`, one line here.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any, cast
+
+from qmoe.errors import InputError, unknown
+from qmoe.routers.base import Counts as Counts
+from qmoe.routers.base import Router as Router
+
+ROUTERS: Mapping[str, str] = {
+    "quantum": "qmoe.routers.quantum:QuantumRouter",
+    "linear": "qmoe.routers.linear:LinearRouter",
+    "mlp": "qmoe.routers.mlp:MLPRouter",
+    "trig-product": "qmoe.routers.trig:TrigRouter",
+    "product": "qmoe.routers.product:ProductRouter",
+    "dephased": "qmoe.routers.dephased:DephasedRouter",
+    "constant": "qmoe.routers.constant:ConstantRouter",
+}
+
+
+def build(name: str, num_features: int, num_experts: int, **options: Any) -> Router:
+    """The router of that name with its options.
+
+    Raises:
+        InputError: An unknown router or option, or a value that the router refuses.
+
+    >>> build("quantum", 2, 4, layers=2).counts
+    Counts(paper=4, actual=4)
+    """
+    if name not in ROUTERS:
+        raise unknown("router", name, ROUTERS)
+    module, _, attribute = ROUTERS[name].partition(":")
+    kind = getattr(import_module(module), attribute)
+    allowed = [p for p in inspect.signature(kind).parameters if p not in _CONTEXT]
+    for option in options:
+        if option not in allowed:
+            if not allowed:
+                raise InputError(
+                    got=f"option {option!r} of router {name!r}",
+                    expected="no options",
+                    do="leave it out",
+                )
+            raise unknown(f"option of router {name!r}:", option, allowed)
+    return cast(Router, kind(num_features, num_experts, **options))
+
+
+_CONTEXT = ("num_features", "num_experts")

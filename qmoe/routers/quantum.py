@@ -1,0 +1,188 @@
+"""The quantum router: a parameterised circuit whose outcome probabilities choose the expert."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float64, Num
+from torch import Tensor
+
+from qmoe.angles import whole
+from qmoe.ansatz import build, check_features
+from qmoe.circuit import Circuit, affine
+from qmoe.errors import InputError, unknown
+from qmoe.routers import dense
+from qmoe.routers.base import Counts, Emits, outcome_bits, uniform
+from qmoe.routers.outcomes import outcome_matrix, uneven
+from qmoe.simplify import cone_features
+from qmoe.simulate.expectation import Expectations
+from qmoe.simulate.program import Program
+
+READOUTS = ("probabilities", "z")
+
+
+class _Saved(NamedTuple):
+    circuit: Any
+    outcomes: Tensor
+
+
+class QuantumRouter:
+    """A circuit with angle embedding, trainable layers and a computational-basis measurement.
+
+    readout "probabilities": outcome probabilities over the measured qubits (default: the first
+    max(1, ceil(log2 E))), summed per expert by `outcome_map`, or a learned linear `adapter` to
+    logits. readout "z": Pauli-Z expectations (default: of every qubit) and an adapter, which is
+    the published code with ansatz "notebook".
+
+    Raises:
+        InputError: More features than qubits (use PCA), unknown names, more experts than outcomes.
+    """
+
+    family = "quantum"
+
+    def __init__(
+        self,
+        num_features: int,
+        num_experts: int,
+        *,
+        layers: int = 2,
+        ansatz: str = "paper",
+        entangler: str | None = None,
+        readout: str = "probabilities",
+        outcome_map: str = "modulo",
+        num_qubits: int | None = None,
+        measured: Sequence[int] | None = None,
+    ) -> None:
+        if readout not in READOUTS:
+            raise unknown("readout", readout, READOUTS)
+        self.num_features, self.num_experts = num_features, num_experts
+        self.circuit = router_circuit(
+            num_features,
+            num_experts,
+            layers=layers,
+            ansatz=ansatz,
+            entangler=entangler,
+            num_qubits=num_qubits,
+            measured=measured,
+            measure_all=readout == "z",
+        )
+        width = len(self.circuit.measured)
+        self.readout = readout
+        kind = "" if ansatz == "paper" else f" {ansatz}"
+        self.label = f"quantum{kind} L={layers}" + (" z" if readout == "z" else "")
+        self.program: Program | Expectations
+        if readout == "z":
+            self.program = Expectations(self.circuit)
+        else:
+            self.program = Program(self.circuit)
+        self.adapter = readout == "z" or outcome_map == "adapter"
+        self.emits: Emits = "logits" if self.adapter else "probabilities"
+        self.outcome_matrix: Tensor | None = None
+        self.warnings = unseen_features(self.circuit)
+        if not self.adapter:
+            matrix = outcome_matrix(outcome_map, num_experts, width)
+            self.warnings += uneven(num_experts, width)
+            if not np.array_equal(matrix, np.eye(2**width)):
+                self.outcome_matrix = torch.from_numpy(matrix)
+        extra = dense.size(self.program.num_outcomes, num_experts) if self.adapter else 0
+        self.size = self.circuit.num_weights + extra
+        # the paper counts n L rotations for its formulas, and everything for its code
+        published = self.size if ansatz == "notebook" else self.circuit.num_weights
+        self.counts = Counts(published, self.size)
+
+    def init(self, rng: np.random.Generator) -> Float64[np.ndarray, " weight"]:
+        """Angles uniform over the circle; torch's default for an adapter."""
+        angles = rng.uniform(-np.pi, np.pi, self.circuit.num_weights)
+        if not self.adapter:
+            return angles
+        rest = self.size - self.circuit.num_weights
+        return np.concatenate([angles, uniform(rng, self.program.num_outcomes, rest)])
+
+    def __call__(
+        self, weights: Float[Tensor, "seed weight"], features: Float[Tensor, "s feature batch"]
+    ) -> Float[Tensor, "seed expert batch"]:
+        """Expert probabilities, or logits behind an adapter."""
+        outcomes = self.program(weights[:, : self.circuit.num_weights].contiguous(), features)
+        return self._to_experts(weights, outcomes)
+
+    def prepare(self, features: Float[Tensor, "s feature batch"]) -> Num[Tensor, "s row batch"]:
+        """The embedded states."""
+        return self.program.prepare(features)
+
+    def forward(
+        self, weights: Float[Tensor, "seed weight"], prepared: Num[Tensor, "s row batch"]
+    ) -> tuple[Float[Tensor, "seed expert batch"], _Saved]:
+        """The output, and what `backward` needs."""
+        outcomes, saved = self.program.forward(weights[:, : self.circuit.num_weights], prepared)
+        return self._to_experts(weights, outcomes), _Saved(saved, outcomes)
+
+    def backward(
+        self,
+        weights: Float[Tensor, "seed weight"],
+        saved: _Saved,
+        grad: Float[Tensor, "seed expert batch"],
+    ) -> Float[Tensor, "seed weight"]:
+        """The gradient to angles and adapter."""
+        angles = weights[:, : self.circuit.num_weights]
+        if not self.adapter:
+            if self.outcome_matrix is not None:
+                grad = torch.matmul(self.outcome_matrix.to(grad).T, grad)
+            return self.program.backward(angles, saved.circuit, grad)
+        adapter = weights[:, self.circuit.num_weights :]
+        to_outcomes = dense.backward_rows(adapter, grad, self.program.num_outcomes)
+        to_angles = self.program.backward(angles, saved.circuit, to_outcomes)
+        return torch.cat([to_angles, dense.backward(saved.outcomes, grad)], 1)
+
+    def _to_experts(
+        self, weights: Float[Tensor, "seed weight"], outcomes: Float[Tensor, "seed outcome batch"]
+    ) -> Float[Tensor, "seed expert batch"]:
+        if self.adapter:
+            adapter = weights[:, self.circuit.num_weights :]
+            return dense.forward(adapter, outcomes, self.num_experts)
+        if self.outcome_matrix is None:
+            return outcomes
+        return torch.matmul(self.outcome_matrix.to(outcomes), outcomes)
+
+
+def router_circuit(
+    num_features: int,
+    num_experts: int,
+    *,
+    layers: int,
+    ansatz: str,
+    entangler: str | None = None,
+    num_qubits: int | None = None,
+    measured: Sequence[int] | None = None,
+    measure_all: bool = False,
+) -> Circuit:
+    """The ansatz on enough qubits for features and experts; qubits without a feature embed 0."""
+    bits = outcome_bits(whole(num_experts, "number of experts", 1))
+    n = max(num_features, bits) if num_qubits is None else whole(num_qubits, "number of qubits", 1)
+    check_features(num_features, n)
+    if measured is None and not measure_all:
+        if bits > n:
+            raise InputError(
+                got=f"{num_experts} experts on {n} qubits",
+                expected=f"at least {bits} qubits to measure",
+                do="use more qubits, fewer experts or readout 'z'",
+            )
+        measured = range(bits)
+    circuit = build(ansatz, n, layers, entangler=entangler, measured=measured)
+    ops = tuple(
+        op
+        for op in circuit.ops
+        if all(i < num_features for angle in op.angles for i in affine(angle).features)
+    )
+    return replace(circuit, ops=ops, num_features=num_features)
+
+
+def unseen_features(circuit: Circuit) -> tuple[str, ...]:
+    """The warning where measured qubits see only some of the features."""
+    seen = len(cone_features(circuit))
+    if seen == circuit.num_features:
+        return ()
+    return (f"only {seen} of {circuit.num_features} features lie in the measured light cone",)

@@ -1,0 +1,107 @@
+"""What a model is built from, as a plain value: what checkpoints, records and commands name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from qmoe.angles import finite, whole
+from qmoe.errors import InputError
+
+if TYPE_CHECKING:
+    from qmoe.moe import MixtureOfExperts
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """A router by name with its options, a gate and linear experts.
+
+    Attributes:
+        router: A name of `qmoe.routers.ROUTERS`.
+        options: Options of that router, JSON values only.
+        num_features: Columns of the scaled data.
+        num_classes: Classes to tell apart, at least 2.
+        num_experts: Linear experts; 1 is the single-expert control.
+        gate: "probability", "softmax", "temperature", or "auto": probability where the router
+            emits probabilities, else softmax.
+        top_k: Keep only the k largest gate weights of each sample; None keeps all.
+        load_balance: Factor of the load-balancing loss.
+    """
+
+    router: str
+    num_features: int
+    num_classes: int
+    num_experts: int = 4
+    options: Mapping[str, Any] = field(default_factory=dict)
+    gate: str = "auto"
+    top_k: int | None = None
+    load_balance: float = 0.0
+
+    def __post_init__(self) -> None:
+        whole(self.num_features, "number of features", 1)
+        whole(self.num_classes, "number of classes", 2)
+        whole(self.num_experts, "number of experts", 1)
+        if finite(self.load_balance, "load-balance factor") < 0:
+            raise InputError(
+                got=f"load-balance factor {self.load_balance}", expected=">= 0", do="raise it"
+            )
+
+    def build(self, *, autograd: bool = False) -> MixtureOfExperts:
+        """The model; `autograd` trains it by the plain route instead of hand-written gradients.
+
+        Raises:
+            InputError: An unknown router, option or gate, or a combination that cannot be.
+        """
+        from qmoe.experts import LinearExperts
+        from qmoe.gating import Gate
+        from qmoe.moe import MixtureOfExperts
+        from qmoe.routers import build
+
+        router = build(self.router, self.num_features, self.num_experts, **self.options)
+        kind = self.gate
+        if kind == "auto":
+            kind = "probability" if router.emits == "probabilities" else "softmax"
+        return MixtureOfExperts(
+            router,
+            LinearExperts(self.num_features, self.num_experts, self.num_classes),
+            Gate(kind, router.emits, self.num_experts, top_k=self.top_k),
+            load_balance=self.load_balance,
+            autograd=autograd,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values only; `from_dict` reads them back."""
+        return {
+            "router": self.router,
+            "options": dict(self.options),
+            "num_features": self.num_features,
+            "num_classes": self.num_classes,
+            "num_experts": self.num_experts,
+            "gate": self.gate,
+            "top_k": self.top_k,
+            "load_balance": self.load_balance,
+        }
+
+    @classmethod
+    def from_dict(cls, data: object) -> ModelSpec:
+        """The spec that `to_dict` wrote; anything else is an error.
+
+        Raises:
+            InputError: Missing or unknown keys, or values of the wrong type.
+        """
+        keys = set(cls.__dataclass_fields__)
+        if not isinstance(data, dict) or set(data) != keys:
+            raise InputError(
+                got="a model description with other keys",
+                expected=f"exactly {', '.join(sorted(keys))}",
+                do="use a checkpoint that this version wrote",
+            )
+        for key, kind in (("router", str), ("gate", str), ("options", dict)):
+            if not isinstance(data[key], kind):
+                raise InputError(
+                    got=f"{key} {data[key]!r} in a model description",
+                    expected=kind.__name__,
+                    do="use a checkpoint that this version wrote",
+                )
+        return cls(**data)

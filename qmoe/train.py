@@ -1,0 +1,294 @@
+"""Training: many seeds as one batched program, Adam on a hand-written gradient.
+
+Every seed has its own initial weights, its own batches and, where the data say so, its own data;
+none sees another. Early stopping keeps, per seed, the weights with the lowest validation
+cross-entropy. The same call on the same machine, thread count and versions gives the same bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float64, Int, Int64
+from torch import Tensor
+
+from qmoe.angles import finite, whole
+from qmoe.errors import InputError, QmoeError, unknown
+from qmoe.moe import MixtureOfExperts, Prepared
+from qmoe.seeds import stream
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """How to train.
+
+    Attributes:
+        epochs: Passes over the training data, at least 1.
+        batch_size: Samples of one step; None is the full batch. The last one may be smaller.
+        learning_rate: Adam's step size (betas .9 and .999, eps 1e-8).
+        patience: Epochs without a lower validation cross-entropy after which a seed stops;
+            None never stops early (the best weights are still the ones kept).
+        evaluate_every: Epochs between evaluations.
+        dtype: "float64" or "float32".
+        device: A torch device.
+    """
+
+    epochs: int = 400
+    batch_size: int | None = None
+    learning_rate: float = 0.05
+    patience: int | None = None
+    evaluate_every: int = 10
+    dtype: str = "float64"
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        whole(self.epochs, "number of epochs", 1)
+        whole(self.evaluate_every, "epochs between evaluations", 1)
+        for value, what in ((self.batch_size, "batch size"), (self.patience, "patience")):
+            if value is not None:
+                whole(value, what, 1)
+        if finite(self.learning_rate, "learning rate") <= 0:
+            raise InputError(
+                got=f"learning rate {self.learning_rate}", expected="> 0", do="try 0.05"
+            )
+        if self.dtype not in DTYPES:
+            raise unknown("dtype", self.dtype, DTYPES)
+
+
+class Examples(NamedTuple):
+    """Features and labels; a seed axis of length 1 is shared by all seeds."""
+
+    features: Float[Tensor, "s feature batch"]
+    labels: Int[Tensor, "s batch"]
+
+    @classmethod
+    def of(
+        cls,
+        features: Float64[np.ndarray, "s feature batch"],
+        labels: Int64[np.ndarray, "s batch"],
+        config: TrainConfig,
+    ) -> Examples:
+        """Arrays moved to the dtype and device of a configuration."""
+        to = {"dtype": DTYPES[config.dtype], "device": config.device}
+        return cls(torch.from_numpy(features).to(**to), torch.from_numpy(labels).to(config.device))
+
+
+class Curve(NamedTuple):
+    """Learning curves, one row per evaluation; validation rows are empty without validation data."""
+
+    epochs: Int64[np.ndarray, " point"]
+    train_loss: Float64[np.ndarray, "point seed"]
+    validation_accuracy: Float64[np.ndarray, "point seed"]
+
+
+class Trained(NamedTuple):
+    """Weights of every seed, the epoch they are from, and how they came about."""
+
+    weights: Float[Tensor, "seed weight"]
+    best_epoch: Int64[np.ndarray, " seed"]
+    stopped_epoch: Int64[np.ndarray, " seed"]
+    curve: Curve
+
+
+def train(
+    model: MixtureOfExperts,
+    data: Examples,
+    validation: Examples | None,
+    config: TrainConfig,
+    *,
+    root: int,
+    seeds: Sequence[int],
+    progress: Callable[[int], None] | None = None,
+) -> Trained:
+    """One model, trained for all seeds at once.
+
+    progress: called with the number of epochs done.
+
+    Raises:
+        InputError: No seeds, repeated seeds, or data of another number of seeds.
+        QmoeError: A loss that is no longer finite.
+    """
+    _check(data, validation, seeds)
+    dtype = DTYPES[config.dtype]
+    start = np.stack([model.init(root, seed) for seed in seeds])
+    weights = torch.from_numpy(start).to(config.device, dtype)
+    adam = Adam(weights, config.learning_rate)
+    targets = one_hot(data.labels, model.experts.num_classes).to(weights)
+    batches = _Batches(model.prepare(data.features), targets, config, root, seeds)
+    monitor = _Monitor(model, validation, config, weights)
+    for epoch in range(1, config.epochs + 1):
+        total, steps = torch.zeros(len(seeds), dtype=dtype, device=weights.device), 0
+        for prepared, part in batches.epoch():
+            gradient = model.gradient(weights, prepared, part)
+            adam.step(gradient.to_weights)
+            total += gradient.cross_entropy
+            steps += 1
+        if epoch % config.evaluate_every == 0 or epoch == config.epochs:
+            monitor.look(epoch, weights, total / steps)
+            if monitor.all_done:
+                break
+        if progress is not None:
+            progress(epoch)
+    return monitor.result(weights)
+
+
+class Adam:
+    """Adam (arXiv 1412.6980) in place on one flat weight vector per seed."""
+
+    def __init__(
+        self,
+        weights: Float[Tensor, "seed weight"],
+        learning_rate: float,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+    ) -> None:
+        self.weights, self.learning_rate = weights, learning_rate
+        self.betas, self.eps = betas, eps
+        self.mean = torch.zeros_like(weights)
+        self.square = torch.zeros_like(weights)
+        self.steps = 0
+
+    def step(self, gradient: Float[Tensor, "seed weight"]) -> None:
+        """One update of the weights."""
+        self.steps += 1
+        first, second = self.betas
+        self.mean.lerp_(gradient, 1 - first)
+        self.square.mul_(second).addcmul_(gradient, gradient, value=1 - second)
+        scale = (self.square / (1 - second**self.steps)).sqrt_().add_(self.eps)
+        rate = self.learning_rate / (1 - first**self.steps)
+        self.weights.addcdiv_(self.mean, scale, value=-rate)
+
+
+def one_hot(labels: Int[Tensor, "s batch"], num_classes: int) -> Int[Tensor, "s class batch"]:
+    """Labels as 0/1 rows, batch last."""
+    return torch.nn.functional.one_hot(labels, num_classes).transpose(1, 2)
+
+
+class _Batches:
+    """The batches of every epoch: each seed's own order, from its own stream."""
+
+    def __init__(
+        self,
+        data: Prepared,
+        targets: Float[Tensor, "s class batch"],
+        config: TrainConfig,
+        root: int,
+        seeds: Sequence[int],
+    ) -> None:
+        self.data, self.targets = data, targets
+        self.rows = targets.shape[2]
+        self.size = config.batch_size
+        self.orders = [stream(root, seed, "batches") for seed in seeds]
+
+    def epoch(self) -> Iterator[tuple[Prepared, Float[Tensor, "s class batch"]]]:
+        if self.size is None:
+            yield self.data, self.targets
+            return
+        order = torch.from_numpy(np.stack([rng.permutation(self.rows) for rng in self.orders]))
+        order = order.to(self.targets.device)
+        features = _take(self.data.features, order)
+        cached = self.data.rows is not self.data.features
+        rows = _take(self.data.rows, order) if cached else features
+        targets = _take(self.targets, order)
+        for i in range(0, self.rows, self.size):
+            part = slice(i, i + self.size)
+            yield Prepared(rows[..., part], features[..., part]), targets[..., part]
+
+
+def _take(
+    rows: Float[Tensor, "s row batch"], order: Int64[Tensor, "seed batch"]
+) -> Float[Tensor, "seed row batch"]:
+    """The columns of each seed in its own order."""
+    index = order.unsqueeze(1).expand(-1, rows.shape[1], -1)
+    return rows.expand(len(order), -1, -1).gather(2, index)
+
+
+class _Monitor:
+    """Curves, and the best weights of each seed so far."""
+
+    def __init__(
+        self,
+        model: MixtureOfExperts,
+        validation: Examples | None,
+        config: TrainConfig,
+        weights: Float[Tensor, "seed weight"],
+    ) -> None:
+        self.model, self.config = model, config
+        seeds = len(weights)
+        self.best = weights.clone()
+        self.lowest = np.full(seeds, np.inf)
+        self.best_epoch = np.zeros(seeds, dtype=np.int64)
+        self.stopped = np.zeros(seeds, dtype=np.int64)
+        self.epochs: list[int] = []
+        self.losses: list[Float64[np.ndarray, " seed"]] = []
+        self.accuracies: list[Float64[np.ndarray, " seed"]] = []
+        self.validation = validation
+        if validation is not None:
+            self.prepared = model.prepare(validation.features)
+            self.targets = one_hot(validation.labels, model.experts.num_classes).to(weights)
+
+    @property
+    def all_done(self) -> bool:
+        return bool((self.stopped > 0).all())
+
+    def look(
+        self, epoch: int, weights: Float[Tensor, "seed weight"], loss: Float[Tensor, " seed"]
+    ) -> None:
+        losses = loss.double().cpu().numpy()
+        if not np.isfinite(losses).all():
+            lost = ", ".join(map(str, np.flatnonzero(~np.isfinite(losses))))
+            raise QmoeError(
+                f"the loss is no longer finite at epoch {epoch} (seeds at {lost}); "
+                "lower the learning rate"
+            )
+        self.epochs.append(epoch)
+        self.losses.append(losses)
+        if self.validation is None:
+            return
+        logits = self.model.output(weights, self.prepared).logits
+        right = (logits.argmax(1) == self.validation.labels).double().mean(1)
+        self.accuracies.append(right.cpu().numpy())
+        held_out = -(self.targets * logits.log_softmax(1)).sum(1).mean(1).double().cpu().numpy()
+        better = (held_out < self.lowest) & (self.stopped == 0)
+        self.lowest[better] = held_out[better]
+        self.best_epoch[better] = epoch
+        mask = torch.from_numpy(better).to(weights.device)
+        self.best[mask] = weights[mask]
+        if self.config.patience is not None:
+            tired = epoch - self.best_epoch >= self.config.patience
+            self.stopped[tired & (self.stopped == 0)] = epoch
+
+    def result(self, weights: Float[Tensor, "seed weight"]) -> Trained:
+        last = self.epochs[-1]
+        kept = self.best if self.validation is not None else weights
+        best_epoch = self.best_epoch if self.validation is not None else np.full_like(
+            self.best_epoch, last
+        )
+        curve = Curve(
+            np.array(self.epochs),
+            np.stack(self.losses),
+            np.stack(self.accuracies) if self.accuracies else np.empty((0, len(weights))),
+        )
+        return Trained(kept, best_epoch, np.where(self.stopped > 0, self.stopped, last), curve)
+
+
+def _check(data: Examples, validation: Examples | None, seeds: Sequence[int]) -> None:
+    if not seeds or len(set(seeds)) != len(seeds):
+        raise InputError(
+            got=f"{len(seeds)} seeds ({len(set(seeds))} different)",
+            expected="at least one seed, none twice",
+            do="pass a number of seeds >= 1",
+        )
+    for part in (data, validation):
+        if part is not None and len(part.features) not in (1, len(seeds)):
+            raise InputError(
+                got=f"data of {len(part.features)} seeds for {len(seeds)} seeds",
+                expected="one data set per seed, or one for all",
+                do="prepare the data with the same seeds",
+            )
