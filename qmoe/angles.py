@@ -49,6 +49,8 @@ def finite(value: object, what: str) -> float:
 class Feature:
     """The angle `scale * x[index]` of one input feature."""
 
+    __no_type_check__ = True  # __post_init__ takes more types than it stores, and checks them
+
     index: int
     scale: float = 1.0
 
@@ -64,6 +66,8 @@ class Feature:
 @dataclass(frozen=True, slots=True)
 class Weight:
     """The angle `scale * theta[index]` of one trained weight."""
+
+    __no_type_check__ = True  # as for Feature
 
     index: int
     scale: float = 1.0
@@ -83,6 +87,8 @@ class Sum:
     >>> Sum((Weight(0), Feature(1), Feature(1)), -0.0)
     Sum(terms=(Feature(index=1, scale=2.0), Weight(index=0, scale=1.0)), offset=0.0)
     """
+
+    __no_type_check__ = True  # as for Feature
 
     terms: tuple[Feature | Weight, ...]
     offset: float = 0.0
@@ -133,7 +139,7 @@ class Affine:
         return Affine(free_features, free_weights, offset)
 
 
-def affine(angle: Angle) -> Affine:
+def affine(angle: Angle | int) -> Affine:
     """The coefficients of an angle: the one reader.
 
     >>> affine(Feature(2, 0.5))
@@ -197,8 +203,11 @@ def negate(angle: Angle) -> Angle:
     return scaled(angle, -1.0)
 
 
-def normal(angle: Angle) -> Angle:
+def normal(angle: object) -> Angle:
     """The angle in normal form: a Sum equal to a number, Feature or Weight becomes that.
+
+    Raises:
+        InputError: It is no angle.
 
     >>> normal(Sum((Feature(0), Feature(0, -1.0)), 0.25))
     0.25
@@ -207,7 +216,7 @@ def normal(angle: Angle) -> Angle:
         return angle + 0.0
     if isinstance(angle, Feature | Weight) and angle.scale:
         return angle
-    part = affine(angle)
+    part = affine(angle if isinstance(angle, Feature | Weight | Sum) else finite(angle, "angle"))
     return angle_of(part.features, part.weights, part.offset)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, SupportsFloat
 
 from qmoe.angles import (
     Affine,
@@ -50,9 +50,6 @@ __all__ = [
 ]
 
 
-T = TypeVar("T")
-
-
 @dataclass(frozen=True, slots=True)
 class Op:
     """One gate on given qubits with given angles, in normal form.
@@ -63,6 +60,8 @@ class Op:
     >>> Op("ry", (0,), (Sum((Feature(0),)),))
     Op(gate='ry', qubits=(0,), angles=(Feature(index=0, scale=1.0),))
     """
+
+    __no_type_check__ = True  # __post_init__ takes more types than it stores, and checks them
 
     gate: str
     qubits: tuple[int, ...]
@@ -124,6 +123,8 @@ class Circuit:
         InputError: A qubit, feature or weight index out of range, or a repeated measured qubit.
     """
 
+    __no_type_check__ = True  # as for Op
+
     num_qubits: int
     ops: tuple[Op, ...]
     measured: tuple[int, ...]
@@ -152,12 +153,12 @@ class Circuit:
                 _in_range("feature index", part.features, self.num_features, "num_features")
                 _in_range("weight index", part.weights, self.num_weights, "num_weights")
 
-    def bind_weights(self, weights: Iterable[float]) -> Circuit:
+    def bind_weights(self, weights: Iterable[SupportsFloat]) -> Circuit:
         """The template: weights (num_weights,) put in as numbers, features still free."""
         values = _values(weights, self.num_weights, "weights")
         return replace(self, ops=_bound(self.ops, values, {}), num_weights=0)
 
-    def bind(self, features: Iterable[float]) -> Circuit:
+    def bind(self, features: Iterable[SupportsFloat]) -> Circuit:
         """The circuit of one input: features (num_features,), in radians, put in as numbers."""
         values = _values(features, self.num_features, "features")
         return replace(self, ops=_bound(self.ops, {}, values), num_features=0)
@@ -219,7 +220,7 @@ class Circuit:
         return to_qasm3(self)
 
 
-def _listed(values: Iterable[T], what: str) -> tuple[T, ...]:
+def _listed(values: object, what: str) -> tuple[Any, ...]:
     if isinstance(values, str) or not isinstance(values, Iterable):
         raise InputError(got=f"{what} {values!r}", expected="a tuple", do="put it in a tuple")
     return tuple(values)
@@ -235,7 +236,7 @@ def _in_range(what: str, indices: Iterable[int], count: int, limit: str) -> None
             )
 
 
-def _values(values: Iterable[float], count: int, what: str) -> dict[int, float]:
+def _values(values: Iterable[SupportsFloat], count: int, what: str) -> dict[int, float]:
     listed = [finite(value, what) for value in _listed(values, what)]
     if len(listed) != count:
         raise InputError(

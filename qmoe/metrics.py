@@ -76,7 +76,10 @@ def wilson(successes: int, n: int, level: float = 0.95) -> Score:
 
 
 def mean_score(
-    values: Values, level: float = 0.95, limits: tuple[float, float] = (-math.inf, math.inf)
+    values: Values,
+    level: float = 0.95,
+    limits: tuple[float, float] = (-math.inf, math.inf),
+    overlap: float = 0.0,
 ) -> Score:
     """The mean over seeds with its Student t interval, cut to what the figure can be.
 
@@ -85,6 +88,9 @@ def mean_score(
         level: the confidence level, 0 < level < 1.
         limits: the range of the quantity; pass `ACCURACY_RANGE` for accuracies, whose t interval
             may otherwise reach past 1. Cutting at an impossible value costs no coverage.
+        overlap: test rows / training rows where the seeds are new splits of *one* data set; their
+            training parts overlap, and the variance is s^2 (1/n + overlap) in place of s^2 / n
+            (Nadeau and Bengio, Machine Learning 52, 239 (2003)). 0 for independent seeds.
 
     One seed has no interval: its ends are nan. Equal values give [v, v], which says that these
     seeds did not differ, not that others cannot.
@@ -96,18 +102,17 @@ def mean_score(
     sample = np.asarray(values, dtype=np.float64)
     if sample.size == 0:
         raise ValueError("got no values; expected at least one")
-    low, high = _t_interval(sample, level)
+    low, high = _t_interval(sample, level, overlap)
     mean = float(np.clip(sample.mean(), sample.min(), sample.max()))
     return Score(mean, max(low, limits[0]), min(high, limits[1]))
 
 
-def paired_difference(a: Values, b: Values, level: float = 0.95) -> Score:
+def paired_difference(a: Values, b: Values, level: float = 0.95, overlap: float = 0.0) -> Score:
     """The mean of a - b over paired seeds with its Student t interval.
 
-    `a[i]` and `b[i]` come from the same seed: same data, same split. Fewer than two seeds have no
-    interval (nan ends); equal differences d give [d, d], all ties [0, 0]. For overlapping splits
-    of one fixed data set this interval is too narrow (Nadeau and Bengio, Machine Learning 52, 239
-    (2003)): seeds must draw fresh data or differ in nothing but the initialisation.
+    `a[i]` and `b[i]` come from the same seed: same data, same split; `overlap` as in `mean_score`.
+    Fewer than two seeds have no interval (nan ends); equal differences d give [d, d], all ties
+    [0, 0].
 
     >>> f"{paired_difference([0.9, 1.0, 0.9], [0.8, 0.9, 0.9]):+.3f}"
     '+0.067 [-0.077, +0.210]'
@@ -115,7 +120,7 @@ def paired_difference(a: Values, b: Values, level: float = 0.95) -> Score:
     first, second = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     if first.shape != second.shape:
         raise ValueError(f"got {first.size} and {second.size} values; expected pairs")
-    return mean_score(first - second, level)
+    return mean_score(first - second, level, overlap=overlap)
 
 
 def accuracy(
@@ -158,7 +163,7 @@ def routing_entropy(
     return entropy
 
 
-def _t_interval(sample: Float[Array, " seed"], level: float) -> tuple[float, float]:
+def _t_interval(sample: Float[Array, " seed"], level: float, overlap: float) -> tuple[float, float]:
     if sample.size < 2:
         return math.nan, math.nan
     if np.all(sample == sample[0]):
@@ -167,7 +172,7 @@ def _t_interval(sample: Float[Array, " seed"], level: float) -> tuple[float, flo
     from scipy.special import stdtrit
 
     mean = float(sample.mean())
-    error = float(sample.std(ddof=1)) / math.sqrt(sample.size)
+    error = float(sample.std(ddof=1)) * math.sqrt(1 / sample.size + overlap)
     half = float(stdtrit(sample.size - 1, 0.5 + level / 2)) * error
     return mean - half, mean + half
 

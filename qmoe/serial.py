@@ -13,6 +13,7 @@ import reprlib
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
+from qmoe.angles import normal
 from qmoe.circuit import GATES, Angle, Circuit, Feature, Op, Sum, Weight, affine, angle_of
 from qmoe.errors import InputError, unknown
 
@@ -172,7 +173,7 @@ def _angle_to_json(angle: Angle, digits: int | None) -> Any:
 
 def _angle_from_json(tree: Any) -> Angle:
     if not isinstance(tree, dict):
-        return angle_of({}, {}, tree)
+        return normal(tree)
     if "terms" in tree:
         fields = _fields(tree, "angle", required=("terms",), optional=("offset",))
         terms = tuple(map(_angle_from_json, _listed(fields["terms"], "terms")))

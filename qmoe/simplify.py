@@ -23,7 +23,7 @@ from qmoe.gates import GATES, Axis, Matrix
 
 # Sums such as 0.1 + 0.2 - 0.3 leave rounding behind; a rotation by less moves no probability
 # by more than this.
-NEGLIGIBLE = 1e-14
+NEGLIGIBLE = 1e-13
 
 _Wires: TypeAlias = tuple[frozenset[Axis], ...]
 _Key: TypeAlias = tuple[str, tuple[int, ...]]

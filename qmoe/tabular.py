@@ -13,6 +13,7 @@ import struct
 import zipfile
 import zlib
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -157,10 +158,11 @@ def _target_column(path: Path, header: list[str], target: str) -> int:
             expected="the names of the columns",
             do="add a header line",
         )
-    odd = next((name for name in header if not name or header.count(name) > 1), None)
+    times = Counter(header)
+    odd = next((name for name in header if not name or times[name] > 1), None)
     if odd is not None:
         raise InputError(
-            got=f"the column name {_short(odd)!r} {header.count(odd)} times in {path.name}",
+            got=f"the column name {_short(odd)!r} {times[odd]} times in {path.name}",
             expected="a name of its own for each column",
             do="rename it in the header",
         )

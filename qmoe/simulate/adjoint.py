@@ -29,7 +29,7 @@ from qmoe.simulate.states import (
 )
 
 GROUP = 4
-CHUNK = 2**16  # amplitudes of one chunk: half a megabyte in double precision
+CHUNK = 2**17  # amplitudes of one chunk: one megabyte in double precision
 
 
 class _Gates(NamedTuple):
@@ -74,7 +74,7 @@ class AdjointEngine:
         size = max(1, CHUNK // (2**self.n * weights.shape[0]))
         blocks = self._blocks(weights, prepared)
         states = []
-        for start in range(0, batch, size):
+        for start in range(0, max(1, batch), size):  # no samples are one empty chunk
             part = prepared[..., start : start + size]
             states.append(self._evolve(weights, part, blocks))
         probabilities = torch.cat([self.readout.forward(state) for state in states], -1)
@@ -164,9 +164,10 @@ class AdjointEngine:
             pair = self.movers[i].back(pair)
             if self.shared[i]:
                 for a, b, block in blocks[i]:
-                    pair = _apply_group(block.mH, pair, a, b)
-                    gram = _gram(pair, a, b)
+                    front = torch.matmul(block.mH.unsqueeze(1), _to_front(pair, a, b))
+                    gram = torch.matmul(front[1], front[0].mH).sum(1)
                     grams[i, a] = grams[i, a] + gram if (i, a) in grams else gram
+                    pair = _from_front(front, pair.shape, a, b)
                 continue
             rotations = self.rotations[i]
             gates = self._gates(i, weights, features)
@@ -202,15 +203,32 @@ class AdjointEngine:
         return d_weights
 
 
+def _to_front(
+    state: Num[Tensor, "*p seed dim chunk"], a: int, b: int
+) -> Num[Tensor, "*p seed left g rest"]:
+    """Wires a..b-1 as the rows of matrices, so that a group's gate is one matrix product.
+
+    Where those wires are the last ones, the matrices would be narrow and many; there they move to
+    the front, which costs a copy and makes one wide product.
+    """
+    split = state.unflatten(-2, (2**a, 2 ** (b - a), -1)).flatten(-2)
+    if split.shape[-1] > state.shape[-1]:
+        return split
+    return split.transpose(-3, -2).flatten(-2).unsqueeze(-3)
+
+
+def _from_front(
+    front: Num[Tensor, "*p seed left g rest"], shape: torch.Size, a: int, b: int
+) -> Num[Tensor, "*p seed dim chunk"]:
+    """Undoes `_to_front`."""
+    if front.shape[-3] == 2**a:
+        return front.reshape(shape)
+    return front.squeeze(-3).unflatten(-1, (2**a, shape[-1])).transpose(-3, -2).reshape(shape)
+
+
 def _apply_group(
     block: Num[Tensor, "s g g"], state: Num[Tensor, "*p seed dim chunk"], a: int, b: int
 ) -> Num[Tensor, "*p seed dim chunk"]:
     """One matrix on wires a..b-1 of every state."""
-    split = state.reshape(*state.shape[:-2], 2**a, 2 ** (b - a), -1)
-    return torch.matmul(block.unsqueeze(1), split).view(state.shape)
-
-
-def _gram(pair: Num[Tensor, "2 seed dim chunk"], a: int, b: int) -> Num[Tensor, "seed g g"]:
-    """sum over everything but wires a..b-1 of cotangent conj(state)."""
-    split = pair.view(*pair.shape[:-2], 2**a, 2 ** (b - a), -1)
-    return torch.matmul(split[1], split[0].mH).sum(1)
+    front = torch.matmul(block.unsqueeze(1), _to_front(state, a, b))
+    return _from_front(front, state.shape, a, b)

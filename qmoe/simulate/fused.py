@@ -66,6 +66,7 @@ class FusedEngine:
             state, kept = step.forward(state, weights, prepared)
             saved.append(kept)
         assert state is not None
+        state = state.expand(max(len(state), len(weights)), -1, -1)  # also without any weight
         return self.readout.forward(state), [*saved, state]
 
     def forward_features(
@@ -78,6 +79,7 @@ class FusedEngine:
             state, kept = step.forward(state, weights, features)
             saved.append(kept)
         assert state is not None
+        state = state.expand(max(len(state), len(weights)), -1, -1)  # also without any weight
         return self.readout.forward(state), [*saved, state]
 
     def backward(

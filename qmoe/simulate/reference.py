@@ -6,18 +6,23 @@ table. No rewriting of the circuit, no shortcuts.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from qmoe.circuit import GATES, Circuit, Op, affine
 from qmoe.errors import InputError
 from qmoe.gates import Matrix
 
+Numbers: TypeAlias = Sequence[Any] | NDArray[Any]
+
 MAX_QUBITS = 20
 
 
 def probabilities(
-    circuit: Circuit, weights: ArrayLike = (), features: ArrayLike = ()
+    circuit: Circuit, weights: Numbers = (), features: Numbers = ()
 ) -> NDArray[np.float64]:
     """The outcome distribution of a circuit, exactly.
 
@@ -62,7 +67,7 @@ def probabilities(
     return np.array(rows).reshape(len(x), 2 ** len(circuit.measured))
 
 
-def final_state(circuit: Circuit, weights: ArrayLike = (), features: ArrayLike = ()) -> Matrix:
+def final_state(circuit: Circuit, weights: Numbers = (), features: Numbers = ()) -> Matrix:
     """The state of one input before the measurement: complex, one axis of length 2 per qubit."""
     theta, x = np.asarray(weights, dtype=np.float64), np.asarray(features, dtype=np.float64)
     state = np.zeros((2,) * circuit.num_qubits, dtype=np.complex128)

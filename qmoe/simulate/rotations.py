@@ -64,8 +64,8 @@ class Rotations:
         self.has_offset = bool(offset.any())
 
     def half_angles(
-        self, weights: Float[Tensor, "seed weight"], features: Float[Tensor, "*s feature batch"]
-    ) -> Float[Tensor, "seed layer qubit slot batch"]:
+        self, weights: Float[Tensor, "seed weight"], features: Num[Tensor, "s row batch"]
+    ) -> Float[Tensor, "lead layer qubit slot last"]:
         """Half of every angle; the seed axis is 1 where neither weights nor features have one."""
         half: Tensor | None = None
         if self.uses_weights:
@@ -117,7 +117,7 @@ class Rotations:
         self, d_half: Float[Tensor, "seed layer qubit slot batch"], *, need_features: bool
     ) -> tuple[Float[Tensor, "seed weight"] | None, Float[Tensor, "seed feature batch"] | None]:
         """Gradients to weights (summed over the batch) and, if asked for, to features."""
-        flat = d_half.reshape(d_half.shape[0], -1, d_half.shape[-1])
+        flat = d_half.flatten(1, 3)
         to_weights = flat.sum(-1) @ self.weight_map if self.uses_weights else None
         to_features = None
         if need_features and self.uses_features:

@@ -71,10 +71,10 @@ def product_overlaps(
 
 def apply_wires(
     gates: Num[Tensor, "s qubit 2 2 b"],
-    state: Num[Tensor, "seed dim batch"],
+    state: Num[Tensor, "t dim c"],
     wires: Iterable[int],
 ) -> Num[Tensor, "seed dim batch"]:
-    """One-qubit gates that differ from sample to sample, on the given wires."""
+    """One-qubit gates on the given wires; a seed or batch axis of length 1 is shared."""
     for q in wires:
         split = state.unflatten(1, (2**q, 2, -1))
         zero, one = split[:, :, 0], split[:, :, 1]
@@ -87,7 +87,7 @@ def apply_wires(
 
 def wire_correlations(
     cotangent: Num[Tensor, "seed dim batch"],
-    state: Num[Tensor, "seed dim batch"],
+    state: Num[Tensor, "s dim batch"],
     num_qubits: int,
 ) -> Num[Tensor, "seed qubit 2 2 batch"]:
     """gamma_q[a, b] = sum over the other qubits of cotangent[a] conj(state[b])."""

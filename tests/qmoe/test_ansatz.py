@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.qmoe.strategies import spread, values
 
 from qmoe.ansatz import ANSATZE, build, check_features, notebook, paper, reupload
 from qmoe.circuit import Feature, Op, Weight, affine
 from qmoe.errors import InputError
 from qmoe.simulate.reference import probabilities
+from tests.qmoe.strategies import spread, values
 
 
 def test_paper_is_embedding_then_rotations_and_a_chain():

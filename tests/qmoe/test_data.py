@@ -256,14 +256,14 @@ def test_drawing_fixed_and_loading_synthetic_sets_are_refused() -> None:
 @pytest.mark.parametrize("rare", [0, 1, 4])
 def test_a_class_too_small_to_cut_is_named(rare: int) -> None:
     y = np.array([0] * 20 + [1] * rare)
-    small = Dataset("mine", np.linspace(0.0, 1.0, len(y))[:, None], y, ("big", "rare"), True)
+    small = Dataset("mine", np.zeros((len(y), 1)), y, ("big", "rare"), True)
     with pytest.raises(InputError, match=f"got {rare} rows of class 'rare' in mine"):
         data.splits(small, root=0, seed=0)
 
 
 def test_the_smallest_class_that_can_be_cut_stands_in_every_part() -> None:
     y = np.array([0] * 20 + [1] * 5)
-    small = Dataset("mine", np.linspace(0.0, 1.0, 25)[:, None], y, ("big", "rare"), True)
+    small = Dataset("mine", np.zeros((25, 1)), y, ("big", "rare"), True)
     parts = data.splits(small, root=0, seed=0)
     assert [int((part.y == 1).sum()) for part in parts] == [3, 1, 1]
 

@@ -6,12 +6,12 @@ import numpy as np
 import pennylane as qml
 import pytest
 from hypothesis import given
-from tests.qmoe.strategies import EXAMPLES, circuits, spread, values
 
 from qmoe.ansatz import notebook, paper, reupload
 from qmoe.circuit import GATES, Circuit, Feature, Op, Weight
 from qmoe.errors import InputError
 from qmoe.simulate.reference import final_state, probabilities
+from tests.qmoe.strategies import EXAMPLES, circuits, spread, values
 
 PENNYLANE = {
     "x": qml.PauliX,

@@ -6,13 +6,13 @@ import re
 import numpy as np
 import pytest
 from hypothesis import given
-from tests.qmoe.strategies import EXAMPLES, circuits, spread, values
 
 from qmoe import serial
 from qmoe.ansatz import notebook, paper
 from qmoe.circuit import GATES, Circuit, Feature, Op, Sum, Weight
 from qmoe.errors import InputError
 from qmoe.simulate.reference import probabilities
+from tests.qmoe.strategies import EXAMPLES, circuits, spread, values
 
 SMALL = Circuit(
     3,
@@ -36,7 +36,7 @@ GOLDEN_JSON = (
     '{"gate":"cz","qubits":[0,1]},'
     '{"angles":[0.5,{"weight":0},0.0],"gate":"phased_xz","qubits":[2]}]}'
 )
-GOLDEN_DIGEST = "?"
+GOLDEN_DIGEST = "1b4cb0e2158e86c4b9837a5ea5358a17f804271e9516cd21edbfac50cf1eebec"
 
 
 class TestJson:
@@ -104,9 +104,9 @@ class TestJson:
             ({"ops": [{"gate": "h", "qubits": [0], "note": 1}]}, "op key 'note'"),
             ({"ops": [{"gate": "h", "qubits": ["0"]}]}, "qubit '0'"),
             ({"ops": [{"gate": "h", "qubits": [3]}]}, "qubit of h 3"),
-            ({"ops": [{"gate": "ry", "qubits": [0], "angles": ["1"]}]}, "angle offset '1'"),
-            ({"ops": [{"gate": "ry", "qubits": [0], "angles": [True]}]}, "angle offset True"),
-            ({"ops": [{"gate": "ry", "qubits": [0], "angles": [None]}]}, "angle offset None"),
+            ({"ops": [{"gate": "ry", "qubits": [0], "angles": ["1"]}]}, "angle '1'"),
+            ({"ops": [{"gate": "ry", "qubits": [0], "angles": [True]}]}, "angle True"),
+            ({"ops": [{"gate": "ry", "qubits": [0], "angles": [None]}]}, "angle None"),
             ({"ops": [{"gate": "ry", "qubits": [0], "angles": [{}]}]}, "angle without 'weight'"),
             (
                 {"ops": [{"gate": "ry", "qubits": [0], "angles": [{"feature": 0, "weight": 0}]}]},

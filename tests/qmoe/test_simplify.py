@@ -3,12 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import given
-from tests.qmoe.strategies import EXAMPLES, GATE_NAMES, circuits, spread, values
 
 from qmoe.ansatz import ANSATZE, build, paper, reupload
 from qmoe.circuit import Circuit, Feature, Op, Sum, Weight
 from qmoe.simplify import compact, cone_features, prune, simplify
 from qmoe.simulate.reference import probabilities
+from tests.qmoe.strategies import EXAMPLES, GATE_NAMES, circuits, spread, values
 
 # Deep circuits of few gates on few wires: where merging across and cancelling go wrong first.
 DENSE = {"max_qubits": 3, "max_ops": 24, "gates": ("h", "cz", "cx", "rx", "ry", "rz", "s", "x")}

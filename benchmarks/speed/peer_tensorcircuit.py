@@ -1,0 +1,29 @@
+"""TensorCircuit-NG on its JAX backend: one circuit, vmap over the batch, jit over the step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorcircuit as tc
+
+from benchmarks.speed.peer_jax import compiled_step, jax
+from benchmarks.speed.workloads import RouterWork, Step
+
+
+def router(work: RouterWork) -> Step:
+    """The compiled step, in double precision."""
+    tc.set_backend("jax")
+    tc.set_dtype("complex128")
+
+    def one(weights: Any, features: Any) -> Any:
+        circuit = tc.Circuit(work.qubits)
+        for i in range(work.qubits):
+            circuit.ry(i, theta=features[i])
+        for layer in range(work.layers):
+            for i in range(work.qubits):
+                circuit.ry(i, theta=weights[layer * work.qubits + i])
+            for pair in work.pairs:
+                circuit.cz(*pair)
+        return circuit.probability()
+
+    return compiled_step(jax.vmap(one, in_axes=(None, 0)), work)

@@ -1,0 +1,119 @@
+"""The page: a run's records and routing maps as one HTML file, with its tables as CSV."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from qmoe.errors import InputError
+from qmoe.record import Record
+from qmoe.report.marks import marks
+from qmoe.report.sections import sections
+from qmoe.report.tables import WIDTH
+from qmoe.report.words import interval, number, source_label, written
+from qmoe.results import comparisons, summary, table
+from qmoe.rundir import Run
+
+PAGE = "index.html"
+
+
+def write_report(run: Run, out: Path) -> Path:
+    """Writes the report of a run into a folder, made if need be, and returns the page's path.
+
+    The folder gets `index.html`, which loads nothing and runs no script; `results.csv`, one row
+    per router and seed (`qmoe.results.load`); `summary.csv` (`qmoe.results.summary`) and
+    `comparisons.csv` (`qmoe.results.comparisons`). Equal runs give equal files. Earlier ones are
+    replaced, each at once, and only after everything has been rendered.
+
+    Raises:
+        InputError: the run holds no records, is damaged, or the folder cannot be written.
+    """
+    if not run.records:
+        raise InputError(
+            got=f"run {run.id} without records",
+            expected="at least one trained router",
+            do="run a suite that trains",
+        )
+    frame = table(run.records)
+    texts = {
+        "results.csv": _csv(frame),
+        "summary.csv": _csv(summary(frame)),
+        "comparisons.csv": _csv(comparisons(frame)),
+        PAGE: render(run, frame),
+    }
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            partial = out / f".{name}.{os.getpid()}.partial"
+            try:
+                partial.write_text(text, encoding="utf-8", newline="\n")
+                partial.replace(out / name)
+            finally:
+                partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(
+            got=f"report folder {out} ({error.strerror or error})",
+            expected="a folder that can be written",
+            do="name another one",
+        ) from error
+    return out / PAGE
+
+
+def render(run: Run, frame: pd.DataFrame) -> str:
+    """The page as text; `frame` is `qmoe.results.load(run)`."""
+    styles = marks(zip(frame["router"], frame["family"], strict=True))
+    return (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            run=run,
+            provenance=run.provenance,
+            commands=_unique(
+                [run.provenance.command, *(r.provenance.command for r in run.records)]
+            ),
+            sections=sections(frame, run.records, tuple(run.maps()), styles),
+            sources=[source_label(source) for source in _unique(frame["source"])],
+            hardware="device" in set(frame["source"]),
+            warnings=_warnings(run.records),
+            total=len(frame),
+            plot_width=WIDTH,
+        )
+    )
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("qmoe.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = number
+    environment.filters["interval"] = interval
+    environment.filters["written"] = written
+    environment.globals["style"] = Markup(_style_sheet(environment))
+    return environment
+
+
+def _style_sheet(environment: Environment) -> str:
+    return environment.get_template("page.css").render()
+
+
+def _csv(frame: pd.DataFrame) -> str:
+    # Floats as Python's repr: the shortest text that reads back to the same number.
+    return str(frame.to_csv(index=False, lineterminator="\n"))
+
+
+def _unique(values: Sequence[str] | pd.Series[str]) -> list[str]:
+    return list(dict.fromkeys(values))
+
+
+def _warnings(records: Sequence[Record]) -> list[tuple[str, int]]:
+    return Counter(text for record in records for text in record.warnings).most_common()

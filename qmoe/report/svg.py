@@ -1,0 +1,103 @@
+"""Drawings as SVG for the page: coloured by its CSS variables, the same bytes on every run."""
+
+from __future__ import annotations
+
+import contextlib
+import html
+import io
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import matplotlib as mpl
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+# Stand-ins that to_svg turns into var(--name), so that one drawing serves the light and the dark
+# scheme. No drawing uses these shades for anything else. Pure black would not do: matplotlib
+# leaves it out of the SVG.
+_NAMES = ("ink", "ink-2", "rule", "accent", *(f"c{i}" for i in range(1, 8)))
+COLOUR = {name: f"#0a0b{i:02x}" for i, name in enumerate(_NAMES)}
+
+# Told apart by the colour-blind, on white and on black (Paul Tol's "bright"); for areas, whose
+# shade carries a weight as well.
+AREAS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#999999")
+
+_STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "text.parse_math": False,
+    "font.size": 8.5,
+    "axes.labelsize": 8.5,
+    "axes.titlesize": 8.5,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "text.color": COLOUR["ink"],
+    "axes.labelcolor": COLOUR["ink"],
+    "axes.edgecolor": COLOUR["ink-2"],
+    "axes.linewidth": 0.7,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.color": COLOUR["rule"],
+    "grid.linewidth": 0.6,
+    "xtick.color": COLOUR["ink-2"],
+    "ytick.color": COLOUR["ink-2"],
+    "xtick.labelcolor": COLOUR["ink"],
+    "ytick.labelcolor": COLOUR["ink"],
+    "xtick.major.width": 0.7,
+    "ytick.major.width": 0.7,
+}
+
+Draw = Callable[[Figure], None]
+
+
+def to_svg(draw: Draw, size: tuple[float, float], key: str, alt: str) -> Markup:
+    """The drawing as an <svg> element for the page.
+
+    Args:
+        draw: fills an empty figure.
+        size: width and height in inches, of which 72 make the width of the view box in units.
+        key: unique on the page, letters, digits and hyphens; every id inside begins with it.
+        alt: what a reader who cannot see it is told.
+    """
+    with _style(key):
+        figure = Figure(figsize=size)
+        draw(figure)
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    # Safe as it is: matplotlib escapes every text of a drawing.
+    return Markup(_inlined(buffer.getvalue(), key, alt))
+
+
+@contextlib.contextmanager
+def _style(key: str) -> Iterator[None]:
+    # The reader's own matplotlibrc must not change the page.
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update({**_STYLE, "svg.hashsalt": key})
+        yield
+
+
+def _inlined(text: str, key: str, alt: str) -> str:
+    body = text[text.index("<svg") :]
+    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
+    # Its rule for every element would reach the whole page; the page's style sheet has it.
+    body = re.sub(r"<style[^>]*>.*?</style>", "", body, flags=re.DOTALL)
+    box = re.search(r'viewBox="[\d. ]*"', body)
+    # Only tags are rewritten, never the texts between them.
+    body = re.sub(r"<[^>]+>", lambda tag: _rewritten(tag.group(), key), body)
+    start = f'<svg class="plot" role="img" aria-label="{html.escape(alt)}"'
+    view = f" {box.group()}" if box else ""
+    body = re.sub(r"<svg[^>]*>", lambda _: f"{start}{view}>", body, count=1)
+    return re.sub(r"\n\s*", "\n", body).strip()
+
+
+def _rewritten(tag: str, key: str) -> str:
+    tag = re.sub(r'\bid="', f'id="{key}-', tag)
+    tag = tag.replace('xlink:href="#', f'href="#{key}-').replace("xlink:href=", "href=")
+    tag = tag.replace("url(#", f"url(#{key}-")
+    tag = re.sub(r"'DejaVu Sans'[^;\"]*", "var(--sans)", tag)
+    for name, stand_in in COLOUR.items():
+        tag = tag.replace(stand_in, f"var(--{name})")
+    return tag

@@ -1,0 +1,1 @@
+"""Studies: one file per question; each adds Records to a run."""

@@ -1,0 +1,48 @@
+"""Options in text, `name,key=value,...`, as commands take them for routers and data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qmoe.errors import InputError
+
+
+def name_and_options(text: str, what: str) -> tuple[str, dict[str, Any]]:
+    """A name and its options; numbers, true, false and none become values, the rest stays text.
+
+    Lists of whole numbers are written with slashes.
+
+    >>> name_and_options("quantum,layers=2,measured=1/0,ansatz=reupload", "router")
+    ('quantum', {'layers': 2, 'measured': (1, 0), 'ansatz': 'reupload'})
+
+    Raises:
+        InputError: An option without a value, or given twice.
+    """
+    name, *pairs = (part.strip() for part in text.split(","))
+    options: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, value = (part.strip() for part in pair.partition("="))
+        if not (key and equals and value):
+            raise InputError(
+                got=f"{pair!r} in {what} {text!r}", expected="key=value", do="correct it"
+            )
+        if key in options:
+            raise InputError(
+                got=f"{key} twice in {what} {text!r}", expected="it once", do="leave one out"
+            )
+        options[key] = _value(value)
+    return name, options
+
+
+def _value(text: str) -> Any:
+    constants = {"true": True, "false": False, "none": None}
+    if text.lower() in constants:
+        return constants[text.lower()]
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    if "/" in text and all(part.isdigit() for part in text.split("/")):
+        return tuple(int(part) for part in text.split("/"))
+    return text
