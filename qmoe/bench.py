@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from qmoe import data
+from qmoe.arrays import Floats
 from qmoe.metrics import accuracy, expert_load, routing_entropy
 from qmoe.moe import MixtureOfExperts, Output
 from qmoe.predict import evaluate
@@ -89,7 +90,9 @@ class Bench:
         """The points that a seed is scored on, in their own units."""
         if isinstance(self.source, data.Dataset) and not self.held_out:
             return self.source
-        return data.splits(self.source, root=self.root, seed=self.seeds[index], sizes=self.sizes).test
+        return data.splits(
+            self.source, root=self.root, seed=self.seeds[index], sizes=self.sizes
+        ).test
 
 
 class Measured(NamedTuple):
@@ -140,10 +143,10 @@ def measure(
 class _Scored(NamedTuple):
     """Figures of one part, an entry per seed."""
 
-    accuracy: Float[np.ndarray, " seed"]
-    loss: Float[np.ndarray, " seed"]
-    entropy: Float[np.ndarray, " seed"]
-    load: Float[np.ndarray, "seed expert"]
+    accuracy: Float[Floats, " seed"]
+    loss: Float[Floats, " seed"]
+    entropy: Float[Floats, " seed"]
+    load: Float[Floats, "seed expert"]
     rows: int
 
 

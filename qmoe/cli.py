@@ -84,7 +84,9 @@ def study(
     _finish(steps, name, seed, seeds, threads, device, out, json_)
 
 
-@app.command(epilog="Example: qmoe train --data moons,noise=0.2 --router quantum,layers=2 --seeds 5")
+@app.command(
+    epilog="Example: qmoe train --data moons,noise=0.2 --router quantum,layers=2 --seeds 5"
+)
 def train(
     data: Annotated[
         str, typer.Option("--data", help="A named set (see: qmoe data list), a .csv or .npz file.")
@@ -194,33 +196,32 @@ def data_list(json_: Json = False) -> None:
     """The named data sets."""
     from qmoe.data import catalogue
 
-    rows = [
-        {
-            "name": entry.name,
-            "rows": entry.rows,
-            "features": entry.features,
-            "classes": entry.classes,
-            "options": dict(entry.options),
-            "description": entry.description,
-        }
-        for entry in catalogue()
-    ]
     if json_:
+        rows = [
+            {
+                "name": entry.name,
+                "rows": entry.rows,
+                "features": entry.features,
+                "classes": entry.classes,
+                "options": dict(entry.options),
+                "description": entry.description,
+            }
+            for entry in catalogue()
+        ]
         typer.echo(json.dumps(rows))
         return
     from rich.console import Console
     from rich.table import Table
 
     table = Table("name", "rows", "features", "classes", "options", "what it is")
-    for row in rows:
-        options = ", ".join(f"{key}={value}" for key, value in row["options"].items())
+    for entry in catalogue():
         table.add_row(
-            row["name"],
-            str(row["rows"] or "drawn"),
-            str(row["features"]),
-            str(row["classes"]),
-            options,
-            row["description"],
+            entry.name,
+            str(entry.rows or "drawn"),
+            str(entry.features),
+            str(entry.classes),
+            ", ".join(f"{key}={value}" for key, value in entry.options.items()),
+            entry.description,
         )
     Console().print(table)
 
@@ -265,7 +266,9 @@ def _prepare(seed: int, threads: int, device: str) -> Provenance:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
         raise InputError(
-            got=f"device {device!r}", expected="a torch device of this machine", do="use --device cpu"
+            got=f"device {device!r}",
+            expected="a torch device of this machine",
+            do="use --device cpu",
         ) from error
     return capture(whole(seed, "seed"), threads=threads)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import train_test_split
@@ -133,7 +134,7 @@ class QMoEClassifier(ClassifierMixin, BaseEstimator):
                 expected="at least two classes",
                 do="check y, and that every fold has rows of two classes",
             )
-        given = _Given(**{k: _plain(v) for k, v in self.get_params(deep=False).items()})
+        given = _given(self.get_params(deep=False))
         root = _root_seed(given.random_state)
         rows = _cut(features, labels.astype(np.int64), given, root)
         scaler = Scaler.fit(rows.X, given.scaler, _components(rows.X, given.max_qubits))
@@ -162,16 +163,18 @@ class QMoEClassifier(ClassifierMixin, BaseEstimator):
         # Built anew each time: a fitted estimator then holds plain values only, and pickles small.
         return evaluate(self.spec_.build(), self.weights_, self.scaler_.transform(features).X)
 
-    def _train(self, spec: ModelSpec, scaler: Scaler, rows: _Rows, root: int) -> None:
+    def _train(
+        self, spec: ModelSpec, scaler: Scaler, rows: _Rows, given: SimpleNamespace, root: int
+    ) -> None:
         from qmoe.train import Examples, TrainConfig, train
 
         config = TrainConfig(
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            patience=self.patience,
+            epochs=given.epochs,
+            batch_size=given.batch_size,
+            learning_rate=given.learning_rate,
+            patience=given.patience,
             evaluate_every=1,
-            dtype=self.dtype,
+            dtype=given.dtype,
         )
         model = spec.build()
         for text in model.router.warnings:
@@ -191,25 +194,80 @@ class QMoEClassifier(ClassifierMixin, BaseEstimator):
         self.validation_scores_ = None if held is None else accuracy[:, 0].tolist()
 
 
-class _Given(NamedTuple):
-    """The parameters, numpy's scalars as Python's own."""
-
-    router: Any
-    router_options: Any
-    num_experts: Any
 class _Rows(NamedTuple):
     """Rows to train on, and rows held out (perhaps none); labels are 0 .. K - 1."""
 
     X: Float64[Floats, "train feature"]
-    y: Ints
+    y: Int64[Ints, " train"]
     X_held: Float64[Floats, "held feature"]
-    y_held: Ints
+    y_held: Int64[Ints, " held"]
 
 
-def _root_seed(random_state: int | np.integer[Any] | np.random.RandomState | None) -> int:
+def _given(parameters: Mapping[str, Any]) -> SimpleNamespace:
+    """The parameters as attributes, checked as far as nothing later does."""
+    given = SimpleNamespace(**{name: _plain(value) for name, value in parameters.items()})
+    for name in ("router", "gate", "scaler", "dtype"):
+        value = getattr(given, name)
+        if not isinstance(value, str):
+            raise InputError(got=f"{name} {value!r}", expected="a name", do="pass it as text")
+    if not isinstance(given.router_options, Mapping | None):
+        raise InputError(
+            got=f"router_options {given.router_options!r}",
+            expected="a dict or None",
+            do="pass for example {'layers': 3}",
+        )
+    return given
+
+
+def _plain(value: Any) -> Any:
+    """A scalar of numpy, as parameter grids hold them, as Python's own; other values unchanged."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _root_seed(random_state: Any) -> int:
     if random_state is None:
         return int(np.random.SeedSequence().generate_state(1)[0])
     generator = check_random_state(random_state)  # refuses what scikit-learn refuses
-    if isinstance(random_state, int | np.integer):
-        return int(random_state)
-    return int(generator.randint(2**31))
+    return random_state if isinstance(random_state, int) else int(generator.randint(2**31))
+
+
+def _cut(X: Floats, y: Ints, given: SimpleNamespace, root: int) -> _Rows:
+    fraction = finite(given.validation_fraction, "validation fraction")
+    if not 0 <= fraction < 1:
+        raise InputError(
+            got=f"validation fraction {fraction}", expected="0 <= fraction < 1", do="try 0.2"
+        )
+    if fraction == 0:
+        if given.patience is not None:
+            raise InputError(
+                got=f"patience {given.patience} without rows held out",
+                expected="a validation fraction above 0",
+                do="pass validation_fraction=0.2 or leave patience out",
+            )
+        return _Rows(X, y, X[:0], y[:0])
+    draw = int(stream(root, SEED, "data").integers(2**32))
+    train, held = train_test_split(
+        np.arange(len(y)), test_size=fraction, stratify=y, random_state=draw
+    )
+    return _Rows(X[train], y[train], X[held], y[held])
+
+
+def _components(X: Floats, most: Any) -> int | None:
+    if most is None or X.shape[1] <= whole(most, "max_qubits", 1):
+        return None
+    # Fewer where the rows of a small fold, or columns that repeat each other, span less.
+    rank = int(np.linalg.matrix_rank(Scaler.fit(X, "standard").transform(X).X))
+    return max(1, min(whole(most, "max_qubits", 1), rank))
+
+
+def _spec(given: SimpleNamespace, num_features: int, num_classes: int) -> ModelSpec:
+    return ModelSpec(
+        router=given.router,
+        num_features=num_features,
+        num_classes=num_classes,
+        num_experts=given.num_experts,
+        options={name: _plain(value) for name, value in (given.router_options or {}).items()},
+        gate=given.gate,
+        top_k=given.top_k,
+        load_balance=given.load_balance,
+    )

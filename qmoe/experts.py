@@ -5,23 +5,25 @@ All experts of all seeds run at once, batch last, from one flat weight vector pe
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Float64
 from torch import Tensor
 
+from qmoe.arrays import Floats
 from qmoe.routers import dense
 from qmoe.routers.base import uniform
 
 
+@runtime_checkable
 class Experts(Protocol):
     """E classifiers with class logits, and their gradient."""
 
     size: int
     num_classes: int
 
-    def init(self, rng: np.random.Generator) -> Float64[np.ndarray, " weight"]:
+    def init(self, rng: np.random.Generator) -> Float64[Floats, " weight"]:
         """Initial weights of one seed."""
         ...
 
@@ -50,8 +52,8 @@ class LinearExperts:
         self.shape = (num_experts, num_classes)
         self.size = dense.size(num_features, num_experts * num_classes)
 
-    def init(self, rng: np.random.Generator) -> Float64[np.ndarray, " weight"]:
-        """torch's default for a linear layer."""
+    def init(self, rng: np.random.Generator) -> Float64[Floats, " weight"]:
+        """Torch's default for a linear layer."""
         return uniform(rng, self.num_features, self.size)
 
     def forward(

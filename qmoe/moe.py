@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float, Float64, Num
 from torch import Tensor
 
+from qmoe.arrays import Floats
 from qmoe.experts import Experts
 from qmoe.gating import Gate
 from qmoe.routers.base import AutogradGradient, FusedRouter, Router
@@ -61,12 +62,14 @@ class MixtureOfExperts:
         self.load_balance = load_balance
         self.fused: FusedRouter = cast(
             FusedRouter,
-            router if isinstance(router, FusedRouter) and not autograd else AutogradGradient(router),
+            router
+            if isinstance(router, FusedRouter) and not autograd
+            else AutogradGradient(router),
         )
         self.size = router.size + experts.size + gate.size
         self.sizes = (router.size, experts.size, gate.size)
 
-    def init(self, root: int, seed: int) -> Float64[np.ndarray, " weight"]:
+    def init(self, root: int, seed: int) -> Float64[Floats, " weight"]:
         """Initial numbers of one seed; experts first, so that every router meets the same ones."""
         rng = stream(root, seed, "init")
         experts = self.experts.init(rng)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 Advance = Callable[[int], None]
 
 
+@runtime_checkable
 class Progress(Protocol):
     """Opens a task and gives a function that is told how many of its units are done."""
 
@@ -28,7 +29,13 @@ def silent(title: str, total: int) -> Iterator[Advance]:
 def bar(title: str, total: int) -> Iterator[Advance]:
     """A bar on standard error, so that standard output stays for results."""
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     columns = (
         TextColumn("{task.description}"),

@@ -12,7 +12,7 @@ import numpy as np
 
 from qmoe.checkpoint import Checkpoint
 from qmoe.checkpoint import load as load_checkpoint
-from qmoe.data import DataSpec, Dataset
+from qmoe.data import Dataset, DataSpec
 from qmoe.data import load as load_data
 from qmoe.errors import InputError
 from qmoe.metrics import Score, wilson

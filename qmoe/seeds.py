@@ -1,4 +1,4 @@
-"""Named random streams: every draw in the project comes from one of these, none from a global state."""
+"""Named random streams: every draw in the project comes from one of these."""
 
 from __future__ import annotations
 

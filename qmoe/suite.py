@@ -31,7 +31,9 @@ class Step(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     # a suite file names the project's own steps and cannot reach other installed code
-    call: Annotated[str, Field(pattern=r"^(qmoe|backends|hardware_runs)(\.[a-z_0-9]+)+:[a-z_0-9]+$")]
+    call: Annotated[
+        str, Field(pattern=r"^(qmoe|backends|hardware_runs)(\.[a-z_0-9]+)+:[a-z_0-9]+$")
+    ]
     options: dict[str, str | int | float | bool] = {}
 
 

@@ -17,6 +17,7 @@ from jaxtyping import Float, Float64, Int, Int64
 from torch import Tensor
 
 from qmoe.angles import finite, whole
+from qmoe.arrays import Floats, Ints
 from qmoe.errors import InputError, QmoeError, unknown
 from qmoe.moe import MixtureOfExperts, Prepared
 from qmoe.seeds import stream
@@ -70,29 +71,29 @@ class Examples(NamedTuple):
     @classmethod
     def of(
         cls,
-        features: Float64[np.ndarray, "s feature batch"],
-        labels: Int64[np.ndarray, "s batch"],
+        features: Float64[Floats, "s feature batch"],
+        labels: Int64[Ints, "s batch"],
         config: TrainConfig,
     ) -> Examples:
         """Arrays moved to the dtype and device of a configuration."""
-        to = {"dtype": DTYPES[config.dtype], "device": config.device}
-        return cls(torch.from_numpy(features).to(**to), torch.from_numpy(labels).to(config.device))
+        rows = torch.from_numpy(features).to(config.device, DTYPES[config.dtype])
+        return cls(rows, torch.from_numpy(labels).to(config.device))
 
 
 class Curve(NamedTuple):
-    """Learning curves, one row per evaluation; validation rows are empty without validation data."""
+    """Learning curves, one row per evaluation; no validation rows without validation data."""
 
-    epochs: Int64[np.ndarray, " point"]
-    train_loss: Float64[np.ndarray, "point seed"]
-    validation_accuracy: Float64[np.ndarray, "point seed"]
+    epochs: Int64[Ints, " point"]
+    train_loss: Float64[Floats, "point seed"]
+    validation_accuracy: Float64[Floats, "point seed"]
 
 
 class Trained(NamedTuple):
     """Weights of every seed, the epoch they are from, and how they came about."""
 
     weights: Float[Tensor, "seed weight"]
-    best_epoch: Int64[np.ndarray, " seed"]
-    stopped_epoch: Int64[np.ndarray, " seed"]
+    best_epoch: Int64[Ints, " seed"]
+    stopped_epoch: Int64[Ints, " seed"]
     curve: Curve
 
 
@@ -226,8 +227,8 @@ class _Monitor:
         self.best_epoch = np.zeros(seeds, dtype=np.int64)
         self.stopped = np.zeros(seeds, dtype=np.int64)
         self.epochs: list[int] = []
-        self.losses: list[Float64[np.ndarray, " seed"]] = []
-        self.accuracies: list[Float64[np.ndarray, " seed"]] = []
+        self.losses: list[Float64[Floats, " seed"]] = []
+        self.accuracies: list[Float64[Floats, " seed"]] = []
         self.validation = validation
         if validation is not None:
             self.prepared = model.prepare(validation.features)
@@ -267,8 +268,8 @@ class _Monitor:
     def result(self, weights: Float[Tensor, "seed weight"]) -> Trained:
         last = self.epochs[-1]
         kept = self.best if self.validation is not None else weights
-        best_epoch = self.best_epoch if self.validation is not None else np.full_like(
-            self.best_epoch, last
+        best_epoch = (
+            self.best_epoch if self.validation is not None else np.full_like(self.best_epoch, last)
         )
         curve = Curve(
             np.array(self.epochs),

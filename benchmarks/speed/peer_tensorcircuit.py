@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import tensorcircuit as tc
@@ -12,6 +13,7 @@ from benchmarks.speed.workloads import RouterWork, Step
 
 def router(work: RouterWork) -> Step:
     """The compiled step, in double precision."""
+    logging.getLogger("tensorcircuit").setLevel(logging.ERROR)  # says that optax is missing
     tc.set_backend("jax")
     tc.set_dtype("complex128")
 

@@ -61,3 +61,8 @@ ROUTER_PEERS = (
 def missing(*modules: str) -> tuple[str, ...]:
     """Those of the modules that are not installed."""
     return tuple(module for module in modules if find_spec(module) is None)
+
+
+def how_to_get(modules: tuple[str, ...]) -> str:
+    """What to print where modules are missing."""
+    return f"not installed ({', '.join(modules)}): pip install 'qmoe-bench[dev,peers]'"

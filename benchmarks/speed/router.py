@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmarks.speed.peers import OURS, OURS_CACHED, ROUTER_PEERS, RouterPeer
+from benchmarks.speed.peers import OURS, OURS_CACHED, ROUTER_PEERS, RouterPeer, how_to_get
 from benchmarks.speed.rows import Row
 from benchmarks.speed.timing import first_call, interleaved
 from benchmarks.speed.workloads import RouterWork, Step, StepResult
@@ -60,7 +60,7 @@ def measure(
 def _why_not(peer: RouterPeer, work: RouterWork) -> str:
     """Why a peer is not run on a workload; empty if it is."""
     if peer.missing:
-        return f"not installed ({', '.join(peer.missing)}): pip install 'qmoe-bench[dev,peers]'"
+        return how_to_get(peer.missing)
     if peer.largest is not None and work.qubits > peer.largest:
         return f"not run above {peer.largest} qubits"
     return ""

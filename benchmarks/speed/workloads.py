@@ -73,9 +73,10 @@ ROUTER_WORKS = (RouterWork(2, 12, 256), RouterWork(4, 6, 256), RouterWork(12, 4,
 
 
 class TrainResult(NamedTuple):
-    """After training: each seed's mean batch loss in the last epoch (seed,), all numbers (seed, P).
+    """What a run ends with: each seed's mean batch loss in the last epoch, and all its numbers.
 
-    Order of the numbers: angles; experts' matrices (expert, class, feature); biases (expert, class).
+    The numbers: angles, then the experts' matrices (expert, class, feature), then their biases
+    (expert, class).
     """
 
     losses: Float64[np.ndarray, " seed"]

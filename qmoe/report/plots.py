@@ -101,7 +101,7 @@ def _score(row: Any) -> Score:
 def _interval(axes: Axes, x: float, score: Score, mark: Mark) -> None:
     low, high = axes.get_ylim()
     if not low <= score.value <= high:
-        _off_scale(axes, x, score.value, mark, below=score.value < low)
+        _off_scale(axes, x, score.value, mark, below=bool(score.value < low))
         return
     if score.has_interval:
         ends = [score.low, score.high]

@@ -67,7 +67,6 @@ class RouterRow:
     entropy: Score
     seeds: int
     missing: int
-    leads: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +90,6 @@ def router_rows(
     ordered = rows.sort_values("accuracy", ascending=False, kind="stable", na_position="last")
     scores = [_score(row, "accuracy") for _, row in ordered.iterrows()]
     axis = _axis(scores)
-    top = ordered["accuracy"].max()
     made = tuple(
         RouterRow(
             router=row["router"],
@@ -107,7 +105,6 @@ def router_rows(
             entropy=_score(row, "routing_entropy"),
             seeds=int(row["seeds"]),
             missing=int(row["missing"]),
-            leads=score.value == top,
         )
         for (_, row), score in zip(ordered.iterrows(), scores, strict=True)
     )

@@ -22,15 +22,15 @@ def summary_text(run: Run) -> str:
         group = frame[(frame[LIKE] == list(names)).all(axis=1)]
         first = rows.iloc[0]
         lines.append(
-            f"{like['dataset']}, protocol {like['protocol']}: accuracy on {ON[first['accuracy_on']]}, "
-            f"{first['seeds']} seeds ({like['population']}), {like['source']}"
+            f"{like['dataset']}, protocol {like['protocol']}: accuracy on "
+            f"{ON[first['accuracy_on']]}, {first['seeds']} seeds "
+            f"({like['population']}), {like['source']}"
         )
         width = max(len(name) for name in rows["router"])
         for _, row in rows.iterrows():
             score = Score(row["accuracy"], row["accuracy_low"], row["accuracy_high"])
-            lines.append(
-                f"  {row['router']:{width}}  {written(score)}  {row['router_parameters']} parameters"
-            )
+            parameters = f"{row['router_parameters']} parameters"
+            lines.append(f"  {row['router']:{width}}  {written(score)}  {parameters}")
         said = headline(rows, group)
         if said is not None:
             lines.append(said.sentence)

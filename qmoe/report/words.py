@@ -31,7 +31,7 @@ def source_label(source: str) -> str:
     return _SOURCES.get(source, source)
 
 
-def number(value: float, spec: str = ".3f") -> str:
+def number(value: float | int, spec: str = ".3f") -> str:
     """A number with a true minus sign; an en dash where there is none.
 
     >>> number(-0.0123, "+.3f")

@@ -14,6 +14,8 @@ import torch
 from jaxtyping import Float, Float64, Num
 from torch import Tensor
 
+from qmoe.arrays import Floats
+
 Emits = Literal["probabilities", "logits"]
 
 
@@ -24,6 +26,7 @@ class Counts(NamedTuple):
     actual: int
 
 
+@runtime_checkable
 class Router(Protocol):
     """Anything that can choose between experts; differentiable by autograd."""
 
@@ -36,7 +39,7 @@ class Router(Protocol):
     counts: Counts
     warnings: tuple[str, ...]
 
-    def init(self, rng: np.random.Generator) -> Float64[np.ndarray, " weight"]:
+    def init(self, rng: np.random.Generator) -> Float64[Floats, " weight"]:
         """Initial weights of one seed."""
         ...
 
@@ -112,9 +115,7 @@ def outcome_bits(num_experts: int) -> int:
     return max(1, math.ceil(math.log2(num_experts)))
 
 
-def uniform(
-    rng: np.random.Generator, fan_in: int, size: int
-) -> Float64[np.ndarray, " weight"]:
-    """torch's initialisation of a linear layer: uniform within 1/sqrt(fan_in)."""
+def uniform(rng: np.random.Generator, fan_in: int, size: int) -> Float64[Floats, " weight"]:
+    """Torch's initialisation of a linear layer: uniform within 1/sqrt(fan_in)."""
     bound = 1 / math.sqrt(fan_in)
     return rng.uniform(-bound, bound, size)

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float, Float64
 from torch import Tensor
 
+from qmoe.arrays import Floats
 from qmoe.routers.base import Counts, Emits
 
 
@@ -22,7 +23,7 @@ class ConstantRouter:
         self.size = num_experts
         self.counts = Counts(num_experts, num_experts)
 
-    def init(self, rng: np.random.Generator) -> Float64[np.ndarray, " weight"]:
+    def init(self, rng: np.random.Generator) -> Float64[Floats, " weight"]:
         """Small, so that the gate starts close to uniform."""
         return rng.normal(0.0, 0.1, self.size)
 

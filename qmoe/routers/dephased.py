@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
+from qmoe.arrays import Floats
 from qmoe.errors import InputError
 from qmoe.routers.base import Counts, Emits
 from qmoe.routers.outcomes import outcome_matrix, uneven
@@ -60,7 +61,9 @@ class DephasedRouter:
                 expected=f"at most {MOST_QUBITS}",
                 do="use fewer features",
             )
-        self.label = f"dephased L={layers}" if ansatz == "paper" else f"dephased {ansatz} L={layers}"
+        self.label = (
+            f"dephased L={layers}" if ansatz == "paper" else f"dephased {ansatz} L={layers}"
+        )
         self.num_features, self.num_experts = num_features, num_experts
         self.size = circuit.num_weights
         self.counts = Counts(self.size, self.size)
@@ -70,7 +73,7 @@ class DephasedRouter:
         self.layered = layered(active, at_marks=True)
         self._steps: dict[tuple[torch.dtype, torch.device], _Steps] = {}
 
-    def init(self, rng: np.random.Generator) -> Float64[np.ndarray, " weight"]:
+    def init(self, rng: np.random.Generator) -> Float64[Floats, " weight"]:
         """Uniform over the circle, as the quantum router."""
         return rng.uniform(-np.pi, np.pi, self.size)
 

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float, Float64
 from torch import Tensor
 
+from qmoe.arrays import Floats
 from qmoe.routers import dense
 from qmoe.routers.base import Counts, Emits, uniform
 
@@ -23,8 +24,8 @@ class LinearRouter:
         self.size = dense.size(num_features, num_experts)
         self.counts = Counts(self.size, self.size)
 
-    def init(self, rng: np.random.Generator) -> Float64[np.ndarray, " weight"]:
-        """torch's default for a linear layer."""
+    def init(self, rng: np.random.Generator) -> Float64[Floats, " weight"]:
+        """Torch's default for a linear layer."""
         return uniform(rng, self.num_features, self.size)
 
     def __call__(

@@ -10,6 +10,7 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 from qmoe.angles import whole
+from qmoe.arrays import Floats
 from qmoe.routers import dense
 from qmoe.routers.base import Counts, Emits, uniform
 
@@ -34,8 +35,8 @@ class MLPRouter:
         self.size = self.first + dense.size(self.hidden, num_experts)
         self.counts = Counts(self.size, self.size)
 
-    def init(self, rng: np.random.Generator) -> Float64[np.ndarray, " weight"]:
-        """torch's default for both layers."""
+    def init(self, rng: np.random.Generator) -> Float64[Floats, " weight"]:
+        """Torch's default for both layers."""
         return np.concatenate(
             [
                 uniform(rng, self.num_features, self.first),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float64
 
+from qmoe.arrays import Floats
 from qmoe.errors import InputError, unknown
 
 OUTCOME_MAPS = ("modulo", "marginal", "parity", "adapter")
@@ -17,7 +18,7 @@ OUTCOME_MAPS = ("modulo", "marginal", "parity", "adapter")
 
 def outcome_matrix(
     name: str, num_experts: int, num_measured: int
-) -> Float64[np.ndarray, "expert outcome"]:
+) -> Float64[Floats, "expert outcome"]:
     """The matrix of an outcome map; its columns each have a single 1.
 
     modulo: outcome i feeds expert i mod E. marginal: only the first ceil(log2 E) measured qubits

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
+from qmoe.arrays import Floats
 from qmoe.routers.base import Counts, Emits
 from qmoe.routers.outcomes import outcome_matrix, uneven
 from qmoe.routers.quantum import router_circuit, unseen_features
@@ -29,9 +30,7 @@ class ProductRouter:
     family = "product"
     emits: Emits = "probabilities"
 
-    def __init__(
-        self, num_features: int, num_experts: int, *, outcome_map: str = "modulo"
-    ) -> None:
+    def __init__(self, num_features: int, num_experts: int, *, outcome_map: str = "modulo") -> None:
         # the circuit it equals says which qubits are measured and which features are seen
         circuit = router_circuit(num_features, num_experts, layers=1, ansatz="paper")
         self.measured = circuit.measured
@@ -43,7 +42,7 @@ class ProductRouter:
         matrix = outcome_matrix(outcome_map, num_experts, len(self.measured))
         self.outcome_matrix = torch.from_numpy(matrix)
 
-    def init(self, rng: np.random.Generator) -> Float64[np.ndarray, " weight"]:
+    def init(self, rng: np.random.Generator) -> Float64[Floats, " weight"]:
         """Uniform over the circle, as the quantum router."""
         return rng.uniform(-np.pi, np.pi, self.size)
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from qmoe.angles import whole
 from qmoe.ansatz import build, check_features
+from qmoe.arrays import Floats
 from qmoe.circuit import Circuit, affine
 from qmoe.errors import InputError, unknown
 from qmoe.routers import dense
@@ -94,7 +95,7 @@ class QuantumRouter:
         published = self.size if ansatz == "notebook" else self.circuit.num_weights
         self.counts = Counts(published, self.size)
 
-    def init(self, rng: np.random.Generator) -> Float64[np.ndarray, " weight"]:
+    def init(self, rng: np.random.Generator) -> Float64[Floats, " weight"]:
         """Angles uniform over the circle; torch's default for an adapter."""
         angles = rng.uniform(-np.pi, np.pi, self.circuit.num_weights)
         if not self.adapter:

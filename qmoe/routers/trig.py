@@ -14,6 +14,7 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 from qmoe.angles import whole
+from qmoe.arrays import Floats
 from qmoe.circuit import affine
 from qmoe.errors import InputError
 from qmoe.routers.base import Counts, Emits, uniform
@@ -28,7 +29,7 @@ def num_rows(num_features: int, degree: int) -> int:
     >>> num_rows(2, 1)
     9
     """
-    rows = (2 * degree + 1) ** num_features
+    rows = int((2 * degree + 1) ** num_features)
     if rows > MOST_ROWS:
         raise InputError(
             got=f"{rows:,} trigonometric rows ({num_features} features of degree {degree})",
@@ -41,7 +42,7 @@ def num_rows(num_features: int, degree: int) -> int:
 def trig_rows(
     features: Float[Tensor, "s feature batch"], degree: int
 ) -> Float[Tensor, "s row batch"]:
-    """Products over the features of (1, cos x, sin x, ..., cos D x, sin D x), last feature fastest."""
+    """Products over the features of (1, cos x, sin x, ..., cos Dx, sin Dx), the last fastest."""
     rows = torch.ones_like(features[:, :1])
     for j in range(features.shape[1]):
         x = features[:, j : j + 1]
@@ -67,8 +68,8 @@ class TrigRouter:
         self.size = num_experts * self.rows
         self.counts = Counts(self.size, self.size)
 
-    def init(self, rng: np.random.Generator) -> Float64[np.ndarray, " weight"]:
-        """torch's default for a linear layer on these rows."""
+    def init(self, rng: np.random.Generator) -> Float64[Floats, " weight"]:
+        """Torch's default for a linear layer on these rows."""
         return uniform(rng, self.rows, self.size)
 
     def __call__(
@@ -133,7 +134,7 @@ def extract(
     grid = torch.cartesian_prod(*[points] * d).reshape(-1, d).T.unsqueeze(0)
     values = router(weights.detach(), grid)
     inverse = torch.linalg.inv(trig_rows(points.reshape(1, 1, -1), degree)[0].T)
-    table = values.unflatten(2, (side,) * d)
+    table: Tensor = values.unflatten(2, (side,) * d)
     for axis in range(2, 2 + d):
         table = torch.movedim(torch.tensordot(table, inverse, ([axis], [1])), -1, axis)
     return table.flatten(2)

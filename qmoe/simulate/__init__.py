@@ -20,7 +20,7 @@ _HOME = {
     "Program": "qmoe.simulate.program",
     "probabilities": "qmoe.simulate.program",
 }
-__all__ = sorted(_HOME)
+__all__ = ["Expectations", "Program", "expectations", "probabilities"]
 
 
 def __getattr__(name: str) -> Any:

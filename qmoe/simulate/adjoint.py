@@ -58,7 +58,9 @@ class AdjointEngine:
         self.wires = [[q for q, s in enumerate(layer.slots) if s] for layer in program.layers]
         self.rotations = [Rotations([layer], program, dtype, device) for layer in program.layers]
         field = self.rotations[0].even.dtype
-        self.movers = [Mover(layer.entangler, field, device) for layer in program.layers]
+        moves = [layer.entangler for layer in program.layers]  # equal ones are one object
+        tables = {id(move): Mover(move, field, device) for move in moves}
+        self.movers = [tables[id(move)] for move in moves]
         self.groups = [(q, min(q + GROUP, n)) for q in range(0, n, GROUP)]
         self.traces = {b - a: partial_traces(b - a).to(device, field) for a, b in self.groups}
 
@@ -211,7 +213,7 @@ def _to_front(
     Where those wires are the last ones, the matrices would be narrow and many; there they move to
     the front, which costs a copy and makes one wide product.
     """
-    split = state.unflatten(-2, (2**a, 2 ** (b - a), -1)).flatten(-2)
+    split: Tensor = state.unflatten(-2, (2**a, 2 ** (b - a), -1)).flatten(-2)
     if split.shape[-1] > state.shape[-1]:
         return split
     return split.transpose(-3, -2).flatten(-2).unsqueeze(-3)
@@ -223,7 +225,8 @@ def _from_front(
     """Undoes `_to_front`."""
     if front.shape[-3] == 2**a:
         return front.reshape(shape)
-    return front.squeeze(-3).unflatten(-1, (2**a, shape[-1])).transpose(-3, -2).reshape(shape)
+    split: Tensor = front.squeeze(-3).unflatten(-1, (2**a, shape[-1]))
+    return split.transpose(-3, -2).reshape(shape)
 
 
 def _apply_group(

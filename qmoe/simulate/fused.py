@@ -31,7 +31,7 @@ from qmoe.simulate.states import (
 
 
 class FusedEngine:
-    """Probabilities by one matrix per block of weights; best where 2^n is small beside the batch."""
+    """Probabilities by one matrix per block of weights; for 2^n small beside the batch."""
 
     def __init__(self, program: Layered, dtype: torch.dtype, device: torch.device) -> None:
         self.program = program

@@ -124,14 +124,10 @@ def layered(circuit: Circuit, *, at_marks: bool = False) -> Layered:
         np.isrealobj(np.real_if_close(m)) for w in layers for q in w.slots for s in q
         for m in (s.even, s.odd)
     )  # fmt: skip
-    return Layered(
-        n, circuit.measured, circuit.num_features, circuit.num_weights, layers, real
-    )
+    return Layered(n, circuit.measured, circuit.num_features, circuit.num_weights, layers, real)
 
 
-def _row_for_gate(
-    rows: list[_Open], start: int, n: int, kind: Kind | None, *, mixed: bool
-) -> int:
+def _row_for_gate(rows: list[_Open], start: int, n: int, kind: Kind | None, *, mixed: bool) -> int:
     """The first row from `start` whose kind takes the gate; a new one at the end if none does."""
     for i in range(start, len(rows)):
         row = rows[i]

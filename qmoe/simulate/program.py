@@ -87,7 +87,7 @@ class Program:
         self, weights: Float[Tensor, "seed weight"], features: Float[Tensor, "s feature batch"]
     ) -> Float[Tensor, "seed outcome batch"]:
         """Probabilities that autograd can follow to weights and features (once)."""
-        return cast(Tensor, _Probabilities.apply(weights, features, self))
+        return cast(Tensor, _Probabilities.apply(weights, features, self))  # type: ignore[no-untyped-call]
 
 
 class _Probabilities(torch.autograd.Function):

@@ -9,10 +9,12 @@ state *before* the layer; then dL/da = Re sum conj(gamma) A. Real tensors where 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, Num
+from numpy.typing import NDArray
 from torch import Tensor
 
 from qmoe.simulate.layers import IDENTITY, Layer, Layered, Slot
@@ -48,7 +50,7 @@ class Rotations:
                     features[(*at, i)] = scale
         field = dtype if program.real else dtype.to_complex()
 
-        def tensor(array: np.ndarray, kind: torch.dtype) -> Tensor:
+        def tensor(array: NDArray[Any], kind: torch.dtype) -> Tensor:
             return torch.from_numpy(array.real if not kind.is_complex else array).to(device, kind)
 
         self.shape = (depth, n, deep)
@@ -132,9 +134,7 @@ def _slots(layers: Sequence[Layer]) -> Iterator[tuple[tuple[int, int, int], Slot
                 yield (i, q, g), slot
 
 
-def matmul2(
-    a: Num[Tensor, "*s 2 2 b"], b: Num[Tensor, "*t 2 2 c"]
-) -> Num[Tensor, "..."]:
+def matmul2(a: Num[Tensor, "*s 2 2 b"], b: Num[Tensor, "*t 2 2 c"]) -> Num[Tensor, ...]:
     """2x2 products with the batch axis last, elementwise over it."""
     return (a.unsqueeze(-2) * b.unsqueeze(-4)).sum(-3)
 

@@ -147,8 +147,11 @@ class Readout:
     def marginal(self, p: Float[Tensor, "seed dim batch"]) -> Float[Tensor, "seed out batch"]:
         """A distribution over all qubits reduced to the measured ones, in their order."""
         if not self.plain:
-            p = p.unflatten(1, (2,) * self.n).movedim([1 + q for q in self.order],
-                                                      list(range(1, self.n + 1))).flatten(1, -2)
+            p = (
+                p.unflatten(1, (2,) * self.n)
+                .movedim([1 + q for q in self.order], list(range(1, self.n + 1)))
+                .flatten(1, -2)
+            )
         return p if self.m == self.n else p.unflatten(1, (2**self.m, -1)).sum(2)
 
     def back(
@@ -158,6 +161,9 @@ class Readout:
         if self.m < self.n:
             grad = grad.repeat_interleave(2 ** (self.n - self.m), dim=1)
         if not self.plain:
-            grad = grad.unflatten(1, (2,) * self.n).movedim(list(range(1, self.n + 1)),
-                                                            [1 + q for q in self.order]).flatten(1, -2)
+            grad = (
+                grad.unflatten(1, (2,) * self.n)
+                .movedim(list(range(1, self.n + 1)), [1 + q for q in self.order])
+                .flatten(1, -2)
+            )
         return state * (2 * grad)

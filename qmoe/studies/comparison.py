@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from qmoe.bench import Bench, Measured, measure, routing_map
 from qmoe.checkpoint import Checkpoint, save
+from qmoe.progress import Advance
 from qmoe.spec import ModelSpec
 from qmoe.suite import Context
 from qmoe.train import TrainConfig
@@ -33,16 +35,20 @@ def compare(
     ]
     config = replace(config, device=context.device)
     with context.task(title, len(specs) * config.epochs) as advance:
-        for done, spec in enumerate(specs):
+        for i, spec in enumerate(specs):
             measured = measure(
                 bench,
                 spec,
                 config,
                 study=study,
                 provenance=context.provenance,
-                progress=lambda epoch, done=done: advance(done * config.epochs + epoch),
+                progress=partial(_after, advance, i * config.epochs),
             )
             keep(context, bench, measured)
+
+
+def _after(advance: Advance, done: int, epoch: int) -> None:
+    advance(done + epoch)
 
 
 def keep(context: Context, bench: Bench, measured: Measured) -> None:

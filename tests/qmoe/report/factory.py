@@ -118,7 +118,9 @@ def routing_map(
     xs, ys = np.linspace(-1.5, 2.5, size), np.linspace(-1.0, 1.5, size)
     x, y = np.meshgrid(xs, ys)
     height = y - 0.25 - 0.55 * np.sin(2.2 * (x - rng.uniform(0.2, 0.7)))
-    scores = np.stack([height * 4 * math.cos(2 * math.pi * k / max(classes, 2)) for k in range(classes)])
+    scores = np.stack(
+        [height * 4 * math.cos(2 * math.pi * k / max(classes, 2)) for k in range(classes)]
+    )
     scores += np.stack([x * math.sin(2 * math.pi * k / max(classes, 3)) for k in range(classes)])
     angles = np.arctan2(y - 0.25, x - 0.5) + rng.uniform(0, 3)
     pull = np.stack([3 * np.cos(angles - 2 * math.pi * e / experts) for e in range(experts)])
@@ -145,9 +147,7 @@ def softmax(scores: np.ndarray) -> np.ndarray:
     return weights / weights.sum(axis=0)
 
 
-def write(
-    out: Path, records: Iterable[Record], maps: Iterable[tuple[str, RoutingMap]] = ()
-) -> Run:
+def write(out: Path, records: Iterable[Record], maps: Iterable[tuple[str, RoutingMap]] = ()) -> Run:
     """The run with these records and maps, through the real writer and reader."""
     with RunWriter("quick", PROVENANCE, out=out) as writer:
         for one in records:

@@ -43,7 +43,9 @@ def _one(circuit: Circuit, weights: Tensor, x: Tensor) -> Tensor:
         state = torch.movedim(state, list(range(k)), list(op.qubits))
     density = state.real**2 + state.imag**2
     others = [q for q in range(n) if q not in circuit.measured]
-    return density.permute(*circuit.measured, *others).reshape(2 ** len(circuit.measured), -1).sum(1)
+    return (
+        density.permute(*circuit.measured, *others).reshape(2 ** len(circuit.measured), -1).sum(1)
+    )
 
 
 def _matrix(op: Op, weights: Tensor, x: Tensor) -> Tensor:
@@ -64,7 +66,9 @@ def _turn(axis: str, angle: Tensor) -> Tensor:
 
 def _exp(pauli: Tensor, angle: Tensor) -> Tensor:
     """exp(-i angle / 2 P)."""
-    return (angle / 2).cos() * torch.eye(len(pauli), dtype=pauli.dtype) - 1j * (angle / 2).sin() * pauli
+    return (angle / 2).cos() * torch.eye(len(pauli), dtype=pauli.dtype) - 1j * (
+        angle / 2
+    ).sin() * pauli
 
 
 def _value(angle: Angle, weights: Tensor, x: Tensor) -> Tensor:

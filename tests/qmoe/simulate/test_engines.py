@@ -115,7 +115,12 @@ def test_any_measured_subset_in_any_order(ansatz, measured, method):
     assert spread(run(circuit, method, weights, features), expected) < 1e-12
 
 
-AXES = [paper(3, 2), reupload(3, 2), notebook(3, 2, measured=(2, 0)), paper(7, 2, measured=(6, 3, 0))]
+AXES = [
+    paper(3, 2),
+    reupload(3, 2),
+    notebook(3, 2, measured=(2, 0)),
+    paper(7, 2, measured=(6, 3, 0)),
+]
 
 
 @pytest.mark.parametrize("circuit", AXES, ids=["paper", "reupload", "notebook", "paper-7"])
@@ -133,9 +138,10 @@ def test_seed_axes_are_the_loop_over_seeds(circuit, many_weights, many_features)
     (out * cotangent).sum().backward()
 
     if not (many_weights or many_features):
-        assert spread(
-            out.detach().numpy(), reference.probabilities(circuit, weights[0], features[0])
-        ) < 1e-12
+        assert (
+            spread(out.detach().numpy(), reference.probabilities(circuit, weights[0], features[0]))
+            < 1e-12
+        )
         return
     assert out.shape == (seeds, batch, 2 ** len(circuit.measured))
     to_weights, to_features = torch.zeros_like(w), torch.zeros_like(x)

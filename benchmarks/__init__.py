@@ -1,0 +1,1 @@
+"""Benchmarks: may import every other room of the project, are imported by none."""

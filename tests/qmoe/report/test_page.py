@@ -1,0 +1,338 @@
+from __future__ import annotations
+
+import math
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from qmoe.errors import InputError
+from qmoe.report import write_report
+from qmoe.rundir import Run
+from tests.qmoe.report import factory
+
+VOID = {"meta", "link", "br"}
+
+
+class Page(HTMLParser):
+    """The page's elements with attributes and text; fails on tags that do not nest."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.text = text
+        self.open: list[dict[str, str | None]] = []
+        self.elements: list[dict[str, str | None]] = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        element = {**dict(attrs), "tag": tag, "text": ""}
+        self.elements.append(element)
+        if tag not in VOID:
+            self.open.append(element)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append({**dict(attrs), "tag": tag, "text": ""})
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop()["tag"] == tag
+
+    def handle_data(self, data: str) -> None:
+        for element in self.open:
+            element["text"] = f"{element['text']}{data}"
+
+    def all(self, tag: str, **attributes: str) -> list[dict[str, str | None]]:
+        return [
+            e
+            for e in self.elements
+            if e["tag"] == tag and all(e.get(k) == v for k, v in attributes.items())
+        ]
+
+    @property
+    def said(self) -> str:
+        return " ".join(str(self.all("body")[0]["text"]).split())
+
+
+def page_of(run: Run, out: Path) -> Page:
+    return Page(write_report(run, out).read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    maps = [(name, factory.routing_map(name)) for name in factory.NAMES]
+    return factory.write(tmp_path_factory.mktemp("runs") / "whole", factory.study(), maps)
+
+
+@pytest.fixture(scope="module")
+def report(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_report(run, tmp_path_factory.mktemp("report")).parent
+
+
+@pytest.fixture(scope="module")
+def page(report: Path) -> Page:
+    return Page((report / "index.html").read_text(encoding="utf-8"))
+
+
+def test_the_page_loads_nothing_and_runs_nothing(page: Page, report: Path) -> None:
+    size = (report / "index.html").stat().st_size
+    assert size < 5 * 2**20
+    loads = [
+        value
+        for element in page.elements
+        for name in ("src", "href", "xlink:href", "srcset", "data", "action", "poster")
+        if (value := element.get(name)) is not None
+    ]
+    assert loads
+    allowed = ("#", "data:")
+    links = {"results.csv", "summary.csv", "comparisons.csv"}
+    assert [load for load in loads if not load.startswith(allowed) and load not in links] == []
+    assert all((report / link).is_file() for link in links)
+    assert re.findall(r"https?://|@import|url\((?!#)", page.text) == []
+    assert page.all("script") == []
+    assert [name for e in page.elements for name in e if name.startswith("on")] == []
+    [policy] = [e for e in page.all("meta") if e.get("http-equiv") == "Content-Security-Policy"]
+    assert str(policy["content"]).startswith("default-src 'none'")
+
+
+def test_ids_are_unique_and_every_reference_is_answered(page: Page) -> None:
+    ids = [e["id"] for e in page.elements if e.get("id")]
+    assert len(ids) == len(set(ids))
+    wanted = set(re.findall(r'(?:href="|url\()#([^")]+)', page.text))
+    assert wanted <= set(ids)
+
+
+def test_figures_in_the_page_equal_those_in_the_csv(page: Page, report: Path) -> None:
+    for name, column in (("summary", "accuracy"), ("comparisons", "difference")):
+        expected = pd.read_csv(report / f"{name}.csv")
+        cells = [e for e in page.all("td") if "data-low" in e]
+        spec = ".3f" if column == "accuracy" else "+.3f"
+        wide = {
+            (
+                float(e["data-value"] or ""),
+                float(e["data-low"] or ""),
+                float(e["data-high"] or ""),
+            ): e["text"]
+            for e in cells
+        }
+        for row in expected.itertuples():
+            value, low, high = (getattr(row, f"{column}{end}") for end in ("", "_low", "_high"))
+            shown = str(wide[(value, low, high)]).replace("−", "-")
+            numbers = [float(v) for v in re.findall(r"[-+]?[\d.]+", shown)]
+            assert numbers == [float(f"{v:{spec}}") for v in (value, low, high)]
+    assert len([e for e in page.all("td") if "data-low" in e]) == 3 * 8 + 2 * 8 + 7
+
+
+def test_the_csv_is_the_table_of_results(run: Run, report: Path) -> None:
+    from qmoe import results
+
+    table = results.load(run)
+    stored = pd.read_csv(report / "results.csv")
+    assert list(stored.columns) == list(table.columns)
+    assert np.array_equal(stored["accuracy"], table["accuracy"])
+    assert np.array_equal(stored["seed"], table["seed"])
+
+
+def test_every_figure_tells_what_it_shows_and_where_it_comes_from(page: Page) -> None:
+    plots = page.all("svg", **{"class": "plot", "role": "img"})
+    assert len(plots) == 3 * (2 + 8) + 8
+    assert all(len(str(plot["aria-label"])) > 40 for plot in plots)
+    captions = [str(e["text"]) for e in page.all("figcaption")]
+    assert len(captions) == 3 * 2 + 3 * 3 + 1
+    assert all("Run whole" in caption for caption in captions)
+    assert all("exact simulation" in caption for caption in captions)
+    tables = [c for c in captions if c.startswith("Table")]
+    assert all("population: " in caption for caption in tables)
+    assert sum("quantum L=2: 5 parameters, accuracy" in str(p["aria-label"]) for p in plots) == 3
+
+
+def test_the_first_screen_answers_without_a_verdict_word(page: Page) -> None:
+    first = str(page.all("div", **{"class": "verdict"})[0]["text"])
+    assert "moons noise=0.1 · controlled protocol · accuracy on held-out test" in first
+    assert "has the highest mean accuracy" in first
+    assert "against the best control, chosen on validation per seed" in first
+    assert "30 paired seeds; population: new data + new init; exact simulation" in first
+    assert "Untuned: no verdict." in first
+    assert "Nothing here ran on quantum hardware." in page.said
+    assert {str(e["text"]) for e in page.all("td") if e["text"] == "untuned"} == {"untuned"}
+    for word in ("better", "worse", "equivalent", "significant", "outperform", "advantage"):
+        rest = page.said.replace("none is called better or worse", "")
+        assert word not in rest
+
+
+def test_protocols_stand_apart_with_the_reason(page: Page) -> None:
+    sections = page.all("section", **{"class": "protocol"})
+    assert len(sections) == 2
+    controlled, notebook = (str(e["text"]) for e in sections)
+    assert "never ranked with held-out ones" in notebook
+    assert "training data" not in controlled
+    assert "held-out test" not in notebook
+    assert "best control" not in notebook
+    assert len(page.all("table", **{"class": "accuracy"})) == 3
+
+
+def test_provenance_is_on_the_page(page: Page) -> None:
+    for text in (
+        "qmoe run quick --seed 0",
+        factory.PROVENANCE.commit,
+        "Linux x86_64, 1 thread",
+        "Python 3.11.2, numpy 2.2.6, scikit-learn 1.9.1, scipy 1.17.1, torch 2.13.0",
+        f"sha256:{42:064x}",
+        "30 digests",
+        "learning rate",
+    ):
+        assert str(text) in page.said
+
+
+def test_equal_runs_give_equal_files(run: Run, report: Path, tmp_path: Path) -> None:
+    write_report(run, tmp_path)
+    for path in report.iterdir():
+        assert (tmp_path / path.name).read_bytes() == path.read_bytes()
+
+
+EVIL = "<script>alert(1)</script>\"'&$\\frac{x}$ url(#a) {{ 7 * 7 }}"
+
+
+def test_names_that_look_like_markup_are_text(tmp_path: Path) -> None:
+    records = [
+        factory.record(
+            router,
+            seed,
+            dataset=f"{EVIL} data",
+            study=EVIL,
+            settings={EVIL: EVIL},
+            warnings=(EVIL,),
+            dataset_digest=EVIL,
+        )
+        for router in (EVIL, "linear", "quantum L=2")
+        for seed in range(2)
+    ]
+    maps = [(EVIL, factory.routing_map(EVIL, dataset=f"{EVIL} data"))]
+    page = page_of(factory.write(tmp_path / "run", records, maps), tmp_path / "out")
+    assert page.all("script") == []
+    assert "<script" not in page.text
+    assert EVIL in page.said
+    assert any(EVIL in str(e.get("aria-label")) for e in page.elements)
+    assert "7 * 7" in page.said
+
+
+def test_a_router_far_off_the_others_becomes_an_arrow(page: Page) -> None:
+    assert "↓ 0.88" in page.said
+    assert '<path d="M0 10l7 -4.5v9z"' in page.text
+
+
+def test_one_seed_has_no_interval_and_says_so(tmp_path: Path) -> None:
+    run = factory.write(tmp_path / "run", factory.study(seeds=1))
+    page = page_of(run, tmp_path / "out")
+    assert "one seed, so no interval" in page.said
+    assert "no interval" in str(page.all("td")[0]["text"])
+    assert "1 paired seed;" in page.said
+    assert "nan" not in page.said
+
+
+def test_no_quantum_router(tmp_path: Path) -> None:
+    records = factory.study(3, ("linear", "constant"), ("controlled",))
+    page = page_of(factory.write(tmp_path / "run", records), tmp_path / "out")
+    assert "There is no quantum router here to compare it with." in page.said
+    assert page.all("table", **{"class": "differences"}) == []
+
+
+def test_no_control(tmp_path: Path) -> None:
+    records = factory.study(3, ("quantum L=2", "quantum L=4"), ("controlled",))
+    page = page_of(factory.write(tmp_path / "run", records), tmp_path / "out")
+    assert "There is no control here to compare it with." in page.said
+    assert page.all("table", **{"class": "differences"}) == []
+
+
+def test_the_quantum_router_in_front(tmp_path: Path) -> None:
+    records = factory.study(4, ("quantum L=2", "constant"), ("controlled",))
+    page = page_of(factory.write(tmp_path / "run", records), tmp_path / "out")
+    line = str(page.all("p", **{"class": "line"})[0]["text"])
+    assert line.startswith("quantum L=2 has the highest mean accuracy")
+    assert line.endswith("against the best control, chosen on validation per seed.")
+
+
+def test_a_single_class_and_a_single_expert(tmp_path: Path) -> None:
+    records = [
+        factory.record("quantum L=2", seed, experts=1, metrics={"accuracy_test": 1.0})
+        for seed in range(3)
+    ]
+    routing = factory.routing_map(classes=1, experts=1)
+    run = factory.write(tmp_path / "run", records, [("quantum L=2", routing)])
+    page = page_of(run, tmp_path / "out")
+    assert "1.000 [1.000,\xa01.000]".replace("\xa0", " ") in page.said.replace("\xa0", " ")
+    assert any("expert 1 100%" in str(e.get("aria-label")) for e in page.all("svg"))
+
+
+def test_three_classes_without_validation_or_curves_or_loads(tmp_path: Path) -> None:
+    records = [
+        factory.record(router, seed, curve=(), expert_load=(), metrics={"accuracy_test": 0.5})
+        for router in ("linear", "quantum L=2")
+        for seed in range(3)
+    ]
+    routing = factory.routing_map(classes=3, experts=5)
+    run = factory.write(tmp_path / "run", records, [("quantum L=2", routing)])
+    page = page_of(run, tmp_path / "out")
+    assert "against linear" in page.said
+    assert "Learning curves" not in page.said
+    assert "best control, chosen" not in page.said
+
+
+def test_seeds_that_failed_are_counted(tmp_path: Path) -> None:
+    records = factory.study(3, ("linear", "quantum L=2"), ("controlled",))
+    records = [r for r in records if r.dataset == "moons noise=0.1"]
+    records[0] = factory.record("linear", 0, metrics={}, curve=(), warnings=("loss is nan",))
+    page = page_of(factory.write(tmp_path / "run", records), tmp_path / "out")
+    assert "2 (1 failed)" in page.said
+    assert "1 of 6 models: loss is nan" in page.said
+
+
+def test_no_accuracy_at_all(tmp_path: Path) -> None:
+    records = [factory.record("linear", 0, metrics={}, curve=())]
+    page = page_of(factory.write(tmp_path / "run", records), tmp_path / "out")
+    assert "No router has an accuracy here." in page.said
+    assert math.isnan(float(page.all("td")[0]["data-value"] or ""))
+
+
+def test_an_empty_run_is_one_clear_line_and_leaves_nothing(tmp_path: Path) -> None:
+    run = factory.write(tmp_path / "run", [])
+    with pytest.raises(InputError, match="got run run without records"):
+        write_report(run, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_cannot_be_written(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="can be written"):
+        write_report(run, tmp_path / "file")
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium on this machine")
+@pytest.mark.parametrize("width", [500, 1600])
+def test_a_browser_lays_it_out_without_overflow(report: Path, tmp_path: Path, width: int) -> None:
+    # The copy alone has a script: it writes what the layout came to into the title.
+    text = (report / "index.html").read_text(encoding="utf-8")
+    text = re.sub(r"<meta http-equiv=[^>]*>", "", text)
+    probe = (
+        "<script>document.title = [document.documentElement.scrollWidth <= innerWidth,"
+        " [...document.querySelectorAll('svg.plot')].filter("
+        "s => s.getBoundingClientRect().width < 200).length].join(' ')</script>"
+    )
+    copy = tmp_path / "copy.html"
+    copy.write_text(text.replace("</body>", f"{probe}</body>"), encoding="utf-8")
+    flags = "--headless --no-sandbox --disable-gpu --no-first-run --disable-sync"
+    more = "--disable-background-networking --disable-component-update --hide-scrollbars"
+    command = ["chromium", *flags.split(), *more.split(), f"--user-data-dir={tmp_path / 'home'}"]
+    shown = subprocess.run(
+        [*command, f"--window-size={width},1200", "--dump-dom", copy.as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert "<title>true 0</title>" in shown.stdout

@@ -1,0 +1,114 @@
+"""What the adjoint engine keeps and what it needs at its peak, against the depth of the circuit."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from qmoe.ansatz import notebook, paper, reupload
+from qmoe.simulate.adjoint import AdjointEngine
+from qmoe.simulate.program import Program
+
+N, SEEDS, BATCH = 10, 2, 48
+STATE = SEEDS * 2**N * BATCH * 8  # bytes of all real states
+
+
+def kept_bytes(out: torch.Tensor) -> int:
+    """Bytes of the distinct tensors that autograd can reach from a result, the result left out."""
+    storages: dict[int, int] = {}
+    seen: set[int] = set()
+    todo: list[object] = [out.grad_fn]
+    while todo:
+        item = todo.pop()
+        if item is None or id(item) in seen:
+            continue
+        seen.add(id(item))
+        if isinstance(item, torch.Tensor):
+            storage = item.untyped_storage()
+            storages[storage.data_ptr()] = storage.nbytes()
+        elif isinstance(item, (list, tuple)):
+            todo += item
+        elif hasattr(item, "next_functions"):
+            todo += [getattr(item, "saved_tensors", ()), getattr(item, "saved", None)]
+            todo += [following for following, _ in item.next_functions]
+    return sum(storages.values())
+
+
+class Peak(TorchDispatchMode):
+    """The most bytes alive at once of all that torch made within."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.alive: dict[int, int] = {}
+        self.most = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        for leaf in tree_leaves(out):
+            if isinstance(leaf, torch.Tensor):
+                self._note(leaf.untyped_storage())
+        return out
+
+    def _note(self, storage: torch.UntypedStorage) -> None:
+        key = storage._cdata
+        if key not in self.alive:
+            self.alive[key] = storage.nbytes()
+            weakref.finalize(storage, self.alive.pop, key, None)
+            self.most = max(self.most, sum(self.alive.values()))
+
+
+def run(circuit) -> tuple[int, int]:
+    """Bytes kept between forward and backward, and at the peak of both."""
+    program = Program(circuit, method="adjoint")
+    w = torch.ones(SEEDS, circuit.num_weights, dtype=torch.float64, requires_grad=True)
+    x = torch.ones(1, circuit.num_features, BATCH, dtype=torch.float64, requires_grad=True)
+    program.engine(torch.float64, w.device)
+    gc.collect()
+    with Peak() as peak:
+        out = program(w, x)
+        kept = kept_bytes(out)
+        out.square().sum().backward()
+    return kept, peak.most
+
+
+@pytest.mark.parametrize("ansatz", [paper, reupload, notebook])
+def test_what_is_kept_for_the_backward_pass_does_not_grow_with_depth(ansatz):
+    shallow, deep = ansatz(N, 2), ansatz(N, 20)
+    (few, _), (many, _) = run(shallow), run(deep)
+    weights = SEEDS * (deep.num_weights - shallow.num_weights) * 8
+    assert few >= STATE
+    assert many - few == weights
+
+
+@pytest.mark.parametrize("ansatz", [paper, reupload, notebook])
+def test_the_peak_does_not_grow_with_depth(ansatz):
+    (_, shallow), (_, deep) = run(ansatz(N, 2)), run(ansatz(N, 20))
+    # per layer: two 16 x 16 matrices per group of four qubits and seed (gate, correlation)
+    field = 16 if ansatz is notebook else 8
+    per_layer = 2 * SEEDS * 3 * 256 * field
+    assert shallow > 3 * STATE
+    assert deep - shallow < 18 * (2 * per_layer) < 2 * STATE
+
+
+def tables(program: Program) -> int:
+    """Bytes of the distinct tables that move and sign amplitudes."""
+    engine = program.engine(torch.float64, torch.device("cpu"))
+    assert isinstance(engine, AdjointEngine)
+    found = {}
+    for mover in engine.movers:
+        for table in (mover.source, mover.target, mover.sign):
+            if table is not None:
+                found[table.data_ptr()] = table.untyped_storage().nbytes()
+    return sum(found.values())
+
+
+@pytest.mark.parametrize("ansatz", [paper, reupload, notebook])
+def test_layers_with_the_same_entangler_share_its_tables(ansatz):
+    # the CNOT rings of `notebook` come round after n - 1 layers
+    shallow, deep = (Program(ansatz(N, layers), method="adjoint") for layers in (N, 2 * N))
+    assert 0 < tables(deep) == tables(shallow)
