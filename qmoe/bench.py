@@ -24,7 +24,7 @@ from qmoe.provenance import Provenance
 from qmoe.record import CurvePoint, Population, Record
 from qmoe.routing_map import RoutingMap
 from qmoe.spec import ModelSpec
-from qmoe.train import Examples, TrainConfig, Trained, train
+from qmoe.train import TrainConfig, Trained, examples, train
 
 GRID = 80
 SHOWN = 400  # points laid over a map
@@ -116,10 +116,10 @@ def measure(
     """Trains a model for all seeds of a bench and scores every part it has."""
     model = spec.build()
     stacked = data.stack(bench.parts)
-    parts = {"train": Examples.of(stacked.X_train, stacked.y_train, config)}
+    parts = {"train": examples(stacked.X_train, stacked.y_train, config)}
     if bench.held_out:
-        parts["validation"] = Examples.of(stacked.X_validation, stacked.y_validation, config)
-        parts["test"] = Examples.of(stacked.X_test, stacked.y_test, config)
+        parts["validation"] = examples(stacked.X_validation, stacked.y_validation, config)
+        parts["test"] = examples(stacked.X_test, stacked.y_test, config)
     trained = train(
         model,
         parts["train"],

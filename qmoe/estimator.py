@@ -166,7 +166,7 @@ class QMoEClassifier(ClassifierMixin, BaseEstimator):
     def _train(
         self, spec: ModelSpec, scaler: Scaler, rows: _Rows, given: SimpleNamespace, root: int
     ) -> None:
-        from qmoe.train import Examples, TrainConfig, train
+        from qmoe.train import TrainConfig, examples, train
 
         config = TrainConfig(
             epochs=given.epochs,
@@ -180,12 +180,12 @@ class QMoEClassifier(ClassifierMixin, BaseEstimator):
         for text in model.router.warnings:
             warnings.warn(text, RouterWarning, stacklevel=3)
 
-        def examples(X: Floats, y: Ints) -> Examples:
+        def part(X: Floats, y: Ints) -> Examples:
             scaled = np.ascontiguousarray(scaler.transform(X).X.T)
-            return Examples.of(scaled[None], y[None], config)
+            return examples(scaled[None], y[None], config)
 
-        held = examples(rows.X_held, rows.y_held) if len(rows.y_held) else None
-        done = train(model, examples(rows.X, rows.y), held, config, root=root, seeds=[SEED])
+        held = part(rows.X_held, rows.y_held) if len(rows.y_held) else None
+        done = train(model, part(rows.X, rows.y), held, config, root=root, seeds=[SEED])
         self.weights_ = done.weights[0].double().numpy()
         self.n_iter_ = int(done.stopped_epoch[0])
         self.best_epoch_ = int(done.best_epoch[0])

@@ -8,8 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from qmoe.arrays import Floats
 from qmoe.checkpoint import Checkpoint
 from qmoe.checkpoint import load as load_checkpoint
 from qmoe.data import Dataset, DataSpec
@@ -65,9 +64,7 @@ def score(path: Path, data: str, target: str | None, out: Path | None) -> Scorin
     return Scoring(label, rows.name, len(rows.y), wilson(right, len(rows.y)))
 
 
-def _write(
-    out: Path, checkpoint: Checkpoint, rows: Dataset, probabilities: np.ndarray[Any, Any]
-) -> None:
+def _write(out: Path, checkpoint: Checkpoint, rows: Dataset, probabilities: Floats) -> None:
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["class", "predicted", *(f"p({name})" for name in checkpoint.classes)])

@@ -7,21 +7,23 @@ cross-entropy. The same call on the same machine, thread count and versions give
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float64, Int, Int64
+from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
 from qmoe.angles import finite, whole
 from qmoe.arrays import Floats, Ints
+from qmoe.compiled import FEWEST_STEPS, CompiledEpochs, covers
+from qmoe.epochs import Epochs, Examples, Orders, PlainEpochs, one_hot
 from qmoe.errors import InputError, QmoeError, unknown
-from qmoe.moe import MixtureOfExperts, Prepared
-from qmoe.seeds import stream
+from qmoe.moe import MixtureOfExperts
 
+ENGINES = ("auto", "plain", "compiled")
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
@@ -37,6 +39,8 @@ class TrainConfig:
             None never stops early (the best weights are still the ones kept).
         evaluate_every: Epochs between evaluations.
         dtype: "float64" or "float32".
+        engine: "plain" (tensors), "compiled" (the kernel of `qmoe.kernel`), or "auto": compiled
+            where the model is covered and the steps are many and small.
         device: A torch device.
     """
 
@@ -47,6 +51,7 @@ class TrainConfig:
     evaluate_every: int = 10
     dtype: str = "float64"
     device: str = "cpu"
+    engine: str = "auto"
 
     def __post_init__(self) -> None:
         whole(self.epochs, "number of epochs", 1)
@@ -60,24 +65,8 @@ class TrainConfig:
             )
         if self.dtype not in DTYPES:
             raise unknown("dtype", self.dtype, DTYPES)
-
-
-class Examples(NamedTuple):
-    """Features and labels; a seed axis of length 1 is shared by all seeds."""
-
-    features: Float[Tensor, "s feature batch"]
-    labels: Int[Tensor, "s batch"]
-
-    @classmethod
-    def of(
-        cls,
-        features: Float64[Floats, "s feature batch"],
-        labels: Int64[Ints, "s batch"],
-        config: TrainConfig,
-    ) -> Examples:
-        """Arrays moved to the dtype and device of a configuration."""
-        rows = torch.from_numpy(features).to(config.device, DTYPES[config.dtype])
-        return cls(rows, torch.from_numpy(labels).to(config.device))
+        if self.engine not in ENGINES:
+            raise unknown("engine", self.engine, ENGINES)
 
 
 class Curve(NamedTuple):
@@ -116,22 +105,15 @@ def train(
         QmoeError: A loss that is no longer finite.
     """
     _check(data, validation, seeds)
-    dtype = DTYPES[config.dtype]
     start = np.stack([model.init(root, seed) for seed in seeds])
-    weights = torch.from_numpy(start).to(config.device, dtype)
-    adam = Adam(weights, config.learning_rate)
-    targets = one_hot(data.labels, model.experts.num_classes).to(weights)
-    batches = _Batches(model.prepare(data.features), targets, config, root, seeds)
+    weights = torch.from_numpy(start).to(config.device, DTYPES[config.dtype])
+    orders = Orders(data.labels.shape[1], config.batch_size, root, seeds)
+    engine = _engine(model, weights, data, orders, config)
     monitor = _Monitor(model, validation, config, weights)
     for epoch in range(1, config.epochs + 1):
-        total, steps = torch.zeros(len(seeds), dtype=dtype, device=weights.device), 0
-        for prepared, part in batches.epoch():
-            gradient = model.gradient(weights, prepared, part)
-            adam.step(gradient.to_weights)
-            total += gradient.cross_entropy
-            steps += 1
+        loss = engine.epoch()
         if epoch % config.evaluate_every == 0 or epoch == config.epochs:
-            monitor.look(epoch, weights, total / steps)
+            monitor.look(epoch, weights, loss)
             if monitor.all_done:
                 break
         if progress is not None:
@@ -139,75 +121,35 @@ def train(
     return monitor.result(weights)
 
 
-class Adam:
-    """Adam (arXiv 1412.6980) in place on one flat weight vector per seed."""
-
-    def __init__(
-        self,
-        weights: Float[Tensor, "seed weight"],
-        learning_rate: float,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-    ) -> None:
-        self.weights, self.learning_rate = weights, learning_rate
-        self.betas, self.eps = betas, eps
-        self.mean = torch.zeros_like(weights)
-        self.square = torch.zeros_like(weights)
-        self.steps = 0
-
-    def step(self, gradient: Float[Tensor, "seed weight"]) -> None:
-        """One update of the weights."""
-        self.steps += 1
-        first, second = self.betas
-        self.mean.lerp_(gradient, 1 - first)
-        self.square.mul_(second).addcmul_(gradient, gradient, value=1 - second)
-        scale = (self.square / (1 - second**self.steps)).sqrt_().add_(self.eps)
-        rate = self.learning_rate / (1 - first**self.steps)
-        self.weights.addcdiv_(self.mean, scale, value=-rate)
+def examples(
+    features: Float64[Floats, "s feature batch"],
+    labels: Int64[Ints, "s batch"],
+    config: TrainConfig,
+) -> Examples:
+    """Arrays moved to the dtype and device of a configuration."""
+    rows = torch.from_numpy(features).to(config.device, DTYPES[config.dtype])
+    return Examples(rows, torch.from_numpy(labels).to(config.device))
 
 
-def one_hot(labels: Int[Tensor, "s batch"], num_classes: int) -> Int[Tensor, "s class batch"]:
-    """Labels as 0/1 rows, batch last."""
-    return torch.nn.functional.one_hot(labels, num_classes).transpose(1, 2)
-
-
-class _Batches:
-    """The batches of every epoch: each seed's own order, from its own stream."""
-
-    def __init__(
-        self,
-        data: Prepared,
-        targets: Float[Tensor, "s class batch"],
-        config: TrainConfig,
-        root: int,
-        seeds: Sequence[int],
-    ) -> None:
-        self.data, self.targets = data, targets
-        self.rows = targets.shape[2]
-        self.size = config.batch_size
-        self.orders = [stream(root, seed, "batches") for seed in seeds]
-
-    def epoch(self) -> Iterator[tuple[Prepared, Float[Tensor, "s class batch"]]]:
-        if self.size is None:
-            yield self.data, self.targets
-            return
-        order = torch.from_numpy(np.stack([rng.permutation(self.rows) for rng in self.orders]))
-        order = order.to(self.targets.device)
-        features = _take(self.data.features, order)
-        cached = self.data.rows is not self.data.features
-        rows = _take(self.data.rows, order) if cached else features
-        targets = _take(self.targets, order)
-        for i in range(0, self.rows, self.size):
-            part = slice(i, i + self.size)
-            yield Prepared(rows[..., part], features[..., part]), targets[..., part]
-
-
-def _take(
-    rows: Float[Tensor, "s row batch"], order: Int64[Tensor, "seed batch"]
-) -> Float[Tensor, "seed row batch"]:
-    """The columns of each seed in its own order."""
-    index = order.unsqueeze(1).expand(-1, rows.shape[1], -1)
-    return rows.expand(len(order), -1, -1).gather(2, index)
+def _engine(
+    model: MixtureOfExperts,
+    weights: Float[Tensor, "seed weight"],
+    data: Examples,
+    orders: Orders,
+    config: TrainConfig,
+) -> Epochs:
+    many = config.epochs * orders.steps >= FEWEST_STEPS
+    if config.engine == "plain" or (config.engine == "auto" and not many):
+        return PlainEpochs(model, weights, data, orders, config.learning_rate)
+    if covers(model, weights):
+        return CompiledEpochs(model, weights, data, orders, config.learning_rate)
+    if config.engine == "compiled":
+        raise InputError(
+            got=f"engine 'compiled' for {model.router.label}",
+            expected="a real circuit of few qubits with one upload, on the CPU in float64",
+            do="leave the engine at auto",
+        )
+    return PlainEpochs(model, weights, data, orders, config.learning_rate)
 
 
 class _Monitor:

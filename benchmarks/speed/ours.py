@@ -16,7 +16,7 @@ from benchmarks.speed.workloads import (
 )
 from qmoe.ansatz import paper
 from qmoe.simulate.program import Program, probabilities
-from qmoe.train import Examples, TrainConfig, train
+from qmoe.train import TrainConfig, examples, train
 
 
 def router(work: RouterWork) -> Step:
@@ -56,7 +56,7 @@ def ours_train(work: TrainWork) -> TrainResult:
         evaluate_every=work.epochs,
     )
     features, labels = work.data
-    examples = Examples.of(np.ascontiguousarray(features.T)[None], labels[None], config)
+    rows = examples(np.ascontiguousarray(features.T)[None], labels[None], config)
     model = work.model.build()
-    done = train(model, examples, None, config, root=ROOT, seeds=range(work.seeds))
+    done = train(model, rows, None, config, root=ROOT, seeds=range(work.seeds))
     return TrainResult(done.curve.train_loss[-1], done.weights.numpy())

@@ -73,11 +73,11 @@ class Training:
 
     def run(self) -> TrainResult:
         """All seeds from their initial numbers to the last epoch, batch orders drawn anew."""
-        if self.work.batch_size is None:
-            orders = np.zeros((self.work.seeds, self.work.epochs, 0), dtype=np.int64)
+        if self.work.batch_size is None:  # nothing to draw: scan only counts the epochs
+            orders = jnp.zeros((self.work.seeds, self.work.epochs, 0), dtype=jnp.int64)
         else:
-            orders = self.work.orders().swapaxes(0, 1)
-        weights, losses = jax.block_until_ready(self.compiled(self.initial, jnp.asarray(orders)))
+            orders = jnp.asarray(self.work.orders().swapaxes(0, 1))
+        weights, losses = jax.block_until_ready(self.compiled(self.initial, orders))
         return TrainResult(np.asarray(losses), np.asarray(weights))
 
 

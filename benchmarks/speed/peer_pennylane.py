@@ -29,9 +29,6 @@ def circuit(
 ) -> Callable[[Any, Any], Any]:
     """Probabilities (batch, 2^n) of ansatz `paper` from weights (P,) and features (batch, n)."""
 
-    @qml.qnode(
-        qml.device("default.qubit", wires=qubits), interface=interface, diff_method="backprop"
-    )
     def run(weights: Any, features: Any) -> Any:
         for i in range(qubits):
             qml.RY(features[:, i], wires=i)
@@ -42,7 +39,11 @@ def circuit(
                 qml.CZ(wires=pair)
         return qml.probs(wires=range(qubits))
 
-    return run  # type: ignore[no-any-return, unused-ignore]  # typed only where installed
+    device = qml.device("default.qubit", wires=qubits)
+    node: Callable[[Any, Any], Any] = qml.QNode(
+        run, device, interface=interface, diff_method="backprop"
+    )
+    return node
 
 
 def router_torch(work: RouterWork) -> Step:

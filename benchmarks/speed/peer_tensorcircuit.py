@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+import jax
 import tensorcircuit as tc
 
-from benchmarks.speed.peer_jax import compiled_step, jax
+from benchmarks.speed.peer_jax import compiled_step
 from benchmarks.speed.workloads import RouterWork, Step
 
 

@@ -17,7 +17,7 @@ TOLERANCE = 1e-10
 def difference(ours: StepResult, other: StepResult) -> float:
     """The largest absolute difference of probabilities and gradients; nan where any is nan."""
     parts = zip(ours, other, strict=True)
-    return max(float(np.abs(np.asarray(a) - np.asarray(b)).max()) for a, b in parts)
+    return float(np.max([np.abs(np.asarray(a) - np.asarray(b)).max() for a, b in parts]))
 
 
 def measure(

@@ -9,10 +9,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float64, Int64
+from numpy.typing import NDArray
 
 from qmoe.data import prepared_notebook
 from qmoe.seeds import stream
 from qmoe.spec import ModelSpec
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 ROOT = 0
 LEARNING_RATE = 0.05
@@ -48,17 +52,17 @@ class RouterWork:
         return f"n={self.qubits} L={self.layers} B={self.batch}"
 
     @cached_property
-    def weights(self) -> Float64[np.ndarray, " weight"]:
+    def weights(self) -> Float64[Floats, " weight"]:
         """Angles uniform over the circle."""
         return stream(ROOT, 0, "init").uniform(-np.pi, np.pi, self.qubits * self.layers)
 
     @cached_property
-    def features(self) -> Float64[np.ndarray, "batch feature"]:
+    def features(self) -> Float64[Floats, "batch feature"]:
         """Inputs uniform over [0, pi]."""
         return stream(ROOT, 0, "data").uniform(0.0, np.pi, (self.batch, self.qubits))
 
     @cached_property
-    def cotangent(self) -> Float64[np.ndarray, "batch outcome"]:
+    def cotangent(self) -> Float64[Floats, "batch outcome"]:
         """The fixed random G of the loss."""
         return stream(ROOT, 1, "data").standard_normal((self.batch, 2**self.qubits))
 
@@ -79,8 +83,8 @@ class TrainResult(NamedTuple):
     (expert, class).
     """
 
-    losses: Float64[np.ndarray, " seed"]
-    weights: Float64[np.ndarray, "seed weight"]
+    losses: Float64[Floats, " seed"]
+    weights: Float64[Floats, "seed weight"]
 
 
 @dataclass(frozen=True)
@@ -115,18 +119,18 @@ class TrainWork:
         return ModelSpec("quantum", 2, 2, options={"layers": self.layers}, gate="softmax")
 
     @cached_property
-    def data(self) -> tuple[Float64[np.ndarray, "row feature"], Int64[np.ndarray, " row"]]:
+    def data(self) -> tuple[Float64[Floats, "row feature"], Int64[Ints, " row"]]:
         """Features in [0, pi], scaled on all rows, and labels in {0, 1}."""
         moons = prepared_notebook(self.points)
         return moons.X_train, moons.y_train
 
     @cached_property
-    def initial(self) -> Float64[np.ndarray, "seed weight"]:
+    def initial(self) -> Float64[Floats, "seed weight"]:
         """Initial numbers of every seed."""
         model = self.model.build()
         return np.stack([model.init(ROOT, seed) for seed in range(self.seeds)])
 
-    def orders(self) -> Int64[np.ndarray, "epoch seed row"]:
+    def orders(self) -> Int64[Ints, "epoch seed row"]:
         """The order of the rows in every epoch of every seed, as the trainer draws it."""
         streams = [stream(ROOT, seed, "batches") for seed in range(self.seeds)]
         return np.stack(

@@ -26,7 +26,7 @@ ROUTERS: Mapping[str, str] = {
 }
 
 
-def build(name: str, num_features: int, num_experts: int, **options: Any) -> Router:
+def build(name: str, num_features: int, num_experts: int, /, **options: Any) -> Router:
     """The router of that name with its options.
 
     Raises:

@@ -36,7 +36,7 @@ def outcome_matrix(
     [[1, 0, 0, 1], [0, 1, 1, 0]]
     """
     if name not in OUTCOME_MAPS[:-1]:
-        raise unknown("outcome map", name, OUTCOME_MAPS)
+        raise unknown("outcome map", name, OUTCOME_MAPS[: -1 if name == "adapter" else None])
     outcomes = 2**num_measured
     if num_experts > outcomes:
         raise InputError(

@@ -8,6 +8,8 @@ the features of {1, cos x, sin x, ..., cos D x, sin D x} (arXiv 2008.08605, arXi
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from jaxtyping import Float, Float64
@@ -31,8 +33,10 @@ def num_rows(num_features: int, degree: int) -> int:
     """
     rows = int((2 * degree + 1) ** num_features)
     if rows > MOST_ROWS:
+        digits = num_features * math.log10(2 * degree + 1)
+        shown = f"{rows:,}" if digits < 15 else f"10^{digits:.0f}"
         raise InputError(
-            got=f"{rows:,} trigonometric rows ({num_features} features of degree {degree})",
+            got=f"{shown} trigonometric rows ({num_features} features of degree {degree})",
             expected=f"at most {MOST_ROWS:,}",
             do="reduce the features with PCA or the degree",
         )

@@ -13,16 +13,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from benchmarks.speed import cli, ours, peers, router, rows, timing, training
 from benchmarks.speed.workloads import ROUTER_WORKS, RouterWork, Step, StepResult, TrainWork
-
 from qmoe.ansatz import paper
 from qmoe.simulate import reference
 
 ROOT = Path(__file__).parents[2]
 SMALL = RouterWork(3, 2, 4)
 MINIBATCH = TrainWork(seeds=2, batch_size=32, epochs=2, layers=3, points=80)
-FULL = TrainWork(seeds=9, batch_size=None, epochs=3, layers=2, points=80)
+FULL = TrainWork(seeds=2, batch_size=None, epochs=3, layers=2, points=80)
 
 
 def needs(*modules: str) -> None:
@@ -57,12 +57,15 @@ def test_our_two_routes_give_the_probabilities_of_the_reference(work):
     assert router.difference(plain, cached) < 1e-12
 
 
+# PennyLane 0.45 asks JAX for a function that JAX has renamed
+@pytest.mark.filterwarnings("ignore:jax.core.is_concrete is deprecated:DeprecationWarning")
 @pytest.mark.parametrize("peer", peers.ROUTER_PEERS, ids=lambda p: p.name)
 def test_router_peers_agree_with_ours(peer):
     needs(*peer.needs)
-    step, ours_step = peer.load()(SMALL), ours.router(SMALL)
-    assert router.difference(ours_step(), step()) < 1e-10
-    assert np.asarray(step().probabilities).dtype == np.float64
+    work = RouterWork(2, 2, 3) if "jax" in peer.needs else SMALL  # jit compiles gate by gate
+    theirs = peer.load()(work)()
+    assert router.difference(ours.router(work)(), theirs) < 1e-10
+    assert np.asarray(theirs.probabilities).dtype == np.float64
 
 
 def test_two_qubits_are_joined_once_and_more_in_a_ring():
@@ -95,21 +98,21 @@ def test_hand_written_jax_trains_to_our_numbers():
     needs("jax")
     from benchmarks.speed import peer_jax
 
-    theirs, mine = peer_jax.Training(FULL).run(), ours.ours_train(FULL)
-    assert theirs.weights.shape == FULL.initial.shape == (9, FULL.num_angles + 24)
+    theirs, mine = peer_jax.Training(MINIBATCH).run(), ours.ours_train(MINIBATCH)
+    assert theirs.weights.shape == MINIBATCH.initial.shape == (2, MINIBATCH.num_angles + 24)
     assert np.abs(theirs.weights - mine.weights).max() < 1e-10
     assert np.abs(theirs.losses - mine.losses).max() < 1e-10
-    assert np.abs(mine.weights - FULL.initial).max() > 0.1
+    assert np.abs(mine.weights - MINIBATCH.initial).max() > 0.1
 
 
-def test_training_rows_of_a_minibatch_run():
+def test_training_rows_of_a_full_batch_run():
     needs("jax", "pennylane")
-    found = {row.name: row for row in training.measure(MINIBATCH, rounds=1)}
+    found = {row.name: row for row in training.measure(FULL, rounds=1)}
     assert list(found) == [training.OURS, training.JAX, training.PENNYLANE]
     for name in (training.JAX, training.PENNYLANE):
         assert found[name].difference < 1e-10, found[name].note
         assert found[name].ratio > 0
-    assert "extrapolated from 1 of 2 epochs" in found[training.PENNYLANE].note
+    assert "extrapolated from 1 of 3 epochs" in found[training.PENNYLANE].note
 
 
 def test_training_refuses_a_peer_that_ends_elsewhere(monkeypatch):

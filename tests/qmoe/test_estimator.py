@@ -22,7 +22,7 @@ from qmoe.estimator import QMoEClassifier, RouterWarning
 from qmoe.routers import ROUTERS
 from qmoe.scaling import Scaler
 from qmoe.spec import ModelSpec
-from qmoe.train import Examples, TrainConfig, train
+from qmoe.train import TrainConfig, examples, train
 
 Floats = NDArray[np.float64]
 Data = tuple[Floats, NDArray[np.int64]]
@@ -67,7 +67,7 @@ def test_trains_as_the_trainer_does(fraction: float) -> None:
     )
     scaler = Scaler.fit(X[rows], "[0, pi]")
     parts = [
-        Examples.of(
+        examples(
             np.ascontiguousarray(scaler.transform(X[part]).X.T)[None], y[part][None], config
         )
         for part in (rows, held)

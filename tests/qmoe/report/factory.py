@@ -26,6 +26,11 @@ ROUTERS = (
     ("constant", "constant", 0.884, 4, 4),
     ("quantum L=2", "quantum", 0.985, 4, 5),
 )
+PLACES = (
+    ("controlled", "moons noise=0.1"),
+    ("notebook", "moons noise=0.1"),
+    ("controlled", "moons noise=0.2"),
+)
 NAMES = tuple(name for name, *_ in ROUTERS)
 
 PROVENANCE = Provenance(
@@ -160,12 +165,9 @@ def write(out: Path, records: Iterable[Record], maps: Iterable[tuple[str, Routin
 def study(
     seeds: int = 30,
     routers: Iterable[str] = NAMES,
-    protocols: Iterable[str] = ("controlled", "notebook"),
+    places: Iterable[tuple[str, str]] = PLACES,
 ) -> list[Record]:
-    """Every router and seed on moons in each protocol, and on harder moons in `controlled`."""
-    places = [(p, "moons noise=0.1") for p in protocols]
-    if "controlled" in protocols:
-        places.append(("controlled", "moons noise=0.2"))
+    """Every router and seed at each place: protocol and data set."""
     return [
         record(router, seed, protocol=protocol, dataset=dataset)
         for protocol, dataset in places

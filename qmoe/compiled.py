@@ -1,0 +1,168 @@
+"""Epochs through the compiled kernel, for the models that it covers."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from qmoe.arrays import Floats, Ints
+from qmoe.epochs import Examples, Orders
+from qmoe.experts import LinearExperts
+from qmoe.moe import MixtureOfExperts
+from qmoe.routers.quantum import QuantumRouter
+from qmoe.simulate.layers import IDENTITY, Layer, Layered
+from qmoe.simulate.program import Program
+
+# below, compiling costs more than it saves; the choice depends on the configuration alone, so
+# that equal calls take equal paths
+FEWEST_STEPS = 1000
+MOST_QUBITS = 4
+
+
+class _Model(NamedTuple):
+    """A model of the covered kind, taken apart."""
+
+    router: QuantumRouter
+    program: Program
+    layered: Layered
+
+
+def taken_apart(model: MixtureOfExperts) -> _Model | None:
+    """The parts that the kernel needs, or None for a model that it does not cover.
+
+    Covered: real circuits of at most four qubits with one upload, probabilities without adapter,
+    linear experts, any gate without top-k, no load balancing.
+    """
+    router = model.router
+    if not isinstance(router, QuantumRouter) or model.fused is not router or router.adapter:
+        return None
+    program = router.program
+    if not isinstance(program, Program) or program.method != "fused":
+        return None
+    plan = program.layered
+    simple = all(len(slots) <= 1 for layer in plan.layers[1:] for slots in layer.slots)
+    one_upload = all(layer.kind == "weight" for layer in plan.layers[1:]) and not any(
+        slot.angle is not None and slot.angle.weights
+        for slots in plan.layers[0].slots
+        for slot in slots
+    )
+    one_weight = all(
+        slot.angle is None or len(slot.angle.weights) <= 1
+        for layer in plan.layers[1:]
+        for slots in layer.slots
+        for slot in slots
+    )
+    head = isinstance(model.experts, LinearExperts) and model.gate.top_k is None
+    if plan.real and simple and one_upload and one_weight and head and not model.load_balance:
+        return _Model(router, program, plan) if plan.num_qubits <= MOST_QUBITS else None
+    return None
+
+
+def covers(model: MixtureOfExperts, weights: Float[Tensor, "seed weight"]) -> bool:
+    """Whether the kernel can train this model with these weights (double precision, CPU)."""
+    plain = weights.device.type == "cpu" and weights.dtype == torch.float64
+    return plain and taken_apart(model) is not None
+
+
+class CompiledEpochs:
+    """The kernel over all seeds, one after the other; same steps as `PlainEpochs`."""
+
+    def __init__(
+        self,
+        model: MixtureOfExperts,
+        weights: Float[Tensor, "seed weight"],
+        data: Examples,
+        orders: Orders,
+        learning_rate: float,
+    ) -> None:
+        from qmoe import kernel
+
+        parts = taken_apart(model)
+        if parts is None:
+            raise ValueError("got a model that the kernel does not cover; ask `covers` first")
+        self.run = kernel.run_epoch
+        self.weights, self.orders, self.learning_rate = weights, orders, learning_rate
+        self.mean, self.square = np.zeros(weights.shape), np.zeros(weights.shape)
+        self.steps = 0
+        self.data = kernel.Data(
+            np.ascontiguousarray(model.prepare(data.features).rows.numpy()),
+            np.ascontiguousarray(data.features.numpy()),
+            np.ascontiguousarray(data.labels.numpy()),
+        )
+        self.block = kernel.Block(*_block(parts.layered))
+        codes = {
+            "probability": kernel.PROBABILITY,
+            "softmax": kernel.SOFTMAX,
+            "temperature": kernel.TEMPERATURE,
+        }
+        experts = model.router.num_experts
+        self.head = kernel.Head(
+            _expert_of(parts), experts, model.experts.num_classes, codes[model.gate.kind]
+        )
+
+    def epoch(self) -> Float[Tensor, " seed"]:
+        """One pass over the data; the mean cross-entropy of its batches."""
+        if self.orders.full_batch:
+            order = np.tile(np.arange(self.orders.rows), (len(self.weights), 1))
+        else:
+            order = self.orders.next()
+        losses = np.empty(len(self.weights))
+        self.run(
+            self.weights.numpy(),
+            self.mean,
+            self.square,
+            self.steps,
+            self.learning_rate,
+            self.orders.size,
+            order,
+            self.data,
+            self.block,
+            self.head,
+            losses,
+        )
+        self.steps += self.orders.steps
+        return torch.from_numpy(losses)
+
+
+def _block(plan: Layered) -> tuple[Ints, Floats, Floats, Floats, Ints, Floats]:
+    """The arrays of `qmoe.kernel.Block` for the layers after the embedding."""
+    # what the embedding's own entangler moves is part of the prepared states
+    layers, n = plan.layers[1:], plan.num_qubits
+    index = np.full((len(layers), n), -1)
+    half = np.zeros((len(layers), n, 2))
+    even = np.tile(IDENTITY.real, (len(layers), n, 1, 1))
+    odd = np.zeros_like(even)
+    source = np.tile(np.arange(2**n), (len(layers), 1))
+    sign = np.ones((len(layers), 2**n))
+    for i, layer in enumerate(layers):
+        _fill(layer, index[i], half[i], even[i], odd[i])
+        if layer.entangler.source is not None:
+            source[i] = layer.entangler.source
+        if layer.entangler.sign is not None:
+            sign[i] = layer.entangler.sign
+    return index, half, even, odd, source, sign
+
+
+def _fill(layer: Layer, index: Ints, half: Floats, even: Floats, odd: Floats) -> None:
+    for q, slots in enumerate(layer.slots):
+        for slot in slots:
+            even[q], odd[q] = slot.even.real, slot.odd.real
+            if slot.angle is not None:
+                half[q, 1] = slot.angle.offset / 2
+                for weight, scale in slot.angle.weights.items():
+                    index[q], half[q, 0] = weight, scale / 2
+
+
+def _expert_of(parts: _Model) -> Ints:
+    """The expert that each basis state feeds, through the measured qubits and the outcome map."""
+    n, measured = parts.layered.num_qubits, parts.layered.measured
+    state = np.arange(2**n)
+    outcome = np.zeros_like(state)
+    for q in measured:
+        outcome = 2 * outcome + ((state >> (n - 1 - q)) & 1)
+    matrix = parts.router.outcome_matrix
+    return outcome if matrix is None else matrix.numpy().argmax(0)[outcome]

@@ -1,0 +1,124 @@
+"""One epoch of training for all seeds, by tensors: the plain way, which works for every model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, Int64, Num
+from torch import Tensor
+
+from qmoe.arrays import Ints
+from qmoe.moe import MixtureOfExperts, Prepared
+from qmoe.seeds import stream
+
+BETAS, EPS = (0.9, 0.999), 1e-8
+
+
+class Examples(NamedTuple):
+    """Features and labels; a seed axis of length 1 is shared by all seeds."""
+
+    features: Float[Tensor, "s feature batch"]
+    labels: Int[Tensor, "s batch"]
+
+
+@runtime_checkable
+class Epochs(Protocol):
+    """Something that trains weights in place, an epoch at a time."""
+
+    def epoch(self) -> Float[Tensor, " seed"]:
+        """One pass over the data; the mean cross-entropy of its batches."""
+        ...
+
+
+class Orders:
+    """The order of the samples in every epoch: each seed's own, from its own stream."""
+
+    def __init__(self, rows: int, size: int | None, root: int, seeds: Sequence[int]) -> None:
+        self.rows = rows
+        self.size = rows if size is None else min(size, rows)
+        self.streams = [stream(root, seed, "batches") for seed in seeds]
+
+    @property
+    def full_batch(self) -> bool:
+        """Whether one batch holds everything, so that order does not matter."""
+        return self.size == self.rows
+
+    @property
+    def steps(self) -> int:
+        """Batches in an epoch; the last may be smaller."""
+        return -(-self.rows // self.size)
+
+    def next(self) -> Int64[Ints, "seed row"]:
+        """The permutations of the next epoch."""
+        return np.stack([rng.permutation(self.rows) for rng in self.streams])
+
+
+class Adam:
+    """Adam (arXiv 1412.6980) in place on one flat weight vector per seed."""
+
+    def __init__(self, weights: Float[Tensor, "seed weight"], learning_rate: float) -> None:
+        self.weights, self.learning_rate = weights, learning_rate
+        self.mean = torch.zeros_like(weights)
+        self.square = torch.zeros_like(weights)
+        self.steps = 0
+
+    def step(self, gradient: Float[Tensor, "seed weight"]) -> None:
+        """One update of the weights."""
+        self.steps += 1
+        first, second = BETAS
+        self.mean.lerp_(gradient, 1 - first)
+        self.square.mul_(second).addcmul_(gradient, gradient, value=1 - second)
+        scale = (self.square / (1 - second**self.steps)).sqrt_().add_(EPS)
+        rate = self.learning_rate / (1 - first**self.steps)
+        self.weights.addcdiv_(self.mean, scale, value=-rate)
+
+
+class PlainEpochs:
+    """Batches through `MixtureOfExperts.gradient`, all seeds in every tensor operation."""
+
+    def __init__(
+        self,
+        model: MixtureOfExperts,
+        weights: Float[Tensor, "seed weight"],
+        data: Examples,
+        orders: Orders,
+        learning_rate: float,
+    ) -> None:
+        self.model, self.weights, self.orders = model, weights, orders
+        self.data = model.prepare(data.features)
+        self.targets = one_hot(data.labels, model.experts.num_classes).to(weights)
+        self.adam = Adam(weights, learning_rate)
+
+    def epoch(self) -> Float[Tensor, " seed"]:
+        """One pass over the data; the mean cross-entropy of its batches."""
+        data, targets = self.data, self.targets
+        if not self.orders.full_batch:
+            order = torch.from_numpy(self.orders.next()).to(targets.device)
+            features = _take(data.features, order)
+            cached = data.rows is not data.features
+            data = Prepared(_take(data.rows, order) if cached else features, features)
+            targets = _take(targets, order)
+        total = torch.zeros_like(self.weights[:, 0])
+        for i in range(0, self.orders.rows, self.orders.size):
+            part = slice(i, i + self.orders.size)
+            batch = Prepared(data.rows[..., part], data.features[..., part])
+            gradient = self.model.gradient(self.weights, batch, targets[..., part])
+            self.adam.step(gradient.to_weights)
+            total += gradient.cross_entropy
+        return total / self.orders.steps
+
+
+def one_hot(labels: Int[Tensor, "s batch"], num_classes: int) -> Int[Tensor, "s class batch"]:
+    """Labels as 0/1 rows, batch last."""
+    return torch.nn.functional.one_hot(labels, num_classes).transpose(1, 2)
+
+
+def _take(
+    rows: Num[Tensor, "s row batch"], order: Int64[Tensor, "seed batch"]
+) -> Num[Tensor, "seed row batch"]:
+    """The columns of each seed in its own order."""
+    index = order.unsqueeze(1).expand(-1, rows.shape[1], -1)
+    return rows.expand(len(order), -1, -1).gather(2, index)

@@ -1,0 +1,397 @@
+"""A whole training epoch as compiled loops: what many small steps of a small circuit need.
+
+At two qubits a step is a few thousand arithmetic operations, and calling them one tensor at a
+time costs far more than doing them. These numba functions do what `MixtureOfExperts.gradient` and
+`qmoe.epochs.Adam` do, for one kind of model: a real circuit with one upload, read out as
+probabilities, with linear experts. `qmoe.compiled` knows which models those are, and the tests
+hold both ways to the same numbers.
+
+One seed after the other: a seed's arrays fit the fastest cache. Samples are batch last and the
+innermost loop runs over them, so that the compiler uses vector instructions; for the same reason
+the exponential is a polynomial here, because a library call would stop it.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numba
+import numpy as np
+
+from qmoe.arrays import Floats, Ints
+from qmoe.epochs import BETAS, EPS
+
+PROBABILITY, SOFTMAX, TEMPERATURE = 0, 1, 2
+
+# sums over a batch may be taken in another order; nothing else is relaxed
+_compile = numba.njit(cache=True, fastmath={"reassoc", "contract", "nsz"}, error_model="numpy")
+
+# rounding tricks must not be simplified away
+_exact = numba.njit(cache=True, fastmath={"contract"}, error_model="numpy")
+
+_FIRST, _SECOND = BETAS
+_LN2_HIGH, _LN2_LOW = 6.93145751953125e-1, 1.42860682030941723212e-6  # Cody and Waite's split
+_ROUND = 1.5 * 2.0**52
+_C = tuple(1 / math.factorial(k) for k in range(13))
+
+
+class Data(NamedTuple):
+    """All samples: embedded states (s, dim, row), features (s, d, row), labels (s, row).
+
+    The seed axis is 1 where all seeds share them.
+    """
+
+    states: Floats
+    features: Floats
+    labels: Ints
+
+
+class Block(NamedTuple):
+    """The trainable layers: gate M = cos(a/2) even + sin(a/2) odd on each qubit, then a move.
+
+    weight: (layer, qubit) which weight is in the angle, -1 for none; half: (layer, qubit, 2)
+    factor and offset of the half angle; even, odd: (layer, qubit, 2, 2); source, sign:
+    (layer, dim).
+    """
+
+    weight: Ints
+    half: Floats
+    even: Floats
+    odd: Floats
+    source: Ints
+    sign: Floats
+
+
+class Head(NamedTuple):
+    """The rest of the model: the expert that each basis state feeds, and the gate."""
+
+    expert: Ints
+    experts: int
+    classes: int
+    gate: int
+
+
+class Work(NamedTuple):
+    """Scratch arrays of one batch, made once by `_scratch`."""
+
+    states: Floats
+    features: Floats
+    labels: Ints
+    amplitudes: Floats
+    scores: Floats
+    gates: Floats
+    opinions: Floats
+    logits: Floats
+    d_scores: Floats
+    row: Floats
+    shifted: Floats
+    moved: Floats
+    before: Floats
+
+
+@_compile
+def run_epoch(
+    weights: Floats,
+    mean: Floats,
+    square: Floats,
+    first_step: int,
+    rate: float,
+    size: int,
+    order: Ints,
+    data: Data,
+    block: Block,
+    head: Head,
+    losses: Floats,
+) -> None:
+    """One epoch of every seed in place: batches of `size` in the order (seed, row)."""
+    rows = order.shape[1]
+    gradient = np.zeros(weights.shape[1])
+    whole = _scratch(size, data, block, head)
+    rest = _scratch(rows % size if rows % size else 1, data, block, head)
+    for s in range(weights.shape[0]):
+        shared = data.states.shape[0] == 1
+        states, features = data.states[0 if shared else s], data.features[0 if shared else s]
+        labels = data.labels[0 if shared else s]
+        total, steps = 0.0, 0
+        for start in range(0, rows, size):
+            work = whole if start + size <= rows else rest
+            for b in range(work.labels.shape[0]):
+                row = order[s, start + b]
+                work.labels[b] = labels[row]
+                for i in range(states.shape[0]):
+                    work.states[i, b] = states[i, row]
+                for i in range(features.shape[0]):
+                    work.features[i, b] = features[i, row]
+            total += _gradient(weights[s], gradient, block, head, work)
+            steps += 1
+            _adam(weights[s], mean[s], square[s], gradient, first_step + steps, rate)
+        losses[s] = total / steps
+
+
+@_compile
+def _scratch(size: int, data: Data, block: Block, head: Head) -> Work:
+    dim, maps = data.states.shape[1], head.experts * head.classes
+    most = max(head.experts, head.classes)
+    return Work(
+        np.empty((dim, size)),
+        np.empty((data.features.shape[1], size)),
+        np.empty(size, dtype=np.int64),
+        np.empty((dim, size)),
+        np.empty((head.experts, size)),
+        np.empty((head.experts, size)),
+        np.empty((maps, size)),
+        np.empty((head.classes, size)),
+        np.empty((head.experts, size)),
+        np.empty(size),
+        np.empty(most * size),
+        np.empty((dim, dim)),
+        np.empty((block.weight.shape[0], dim, dim)),
+    )
+
+
+@_compile
+def _adam(
+    weights: Floats, mean: Floats, square: Floats, gradient: Floats, step: int, rate: float
+) -> None:
+    """One update, as `qmoe.epochs.Adam`."""
+    scale, rate = 1.0 / (1.0 - _SECOND**step), rate / (1.0 - _FIRST**step)
+    for i in range(weights.shape[0]):
+        mean[i] += (gradient[i] - mean[i]) * (1.0 - _FIRST)
+        square[i] = square[i] * _SECOND + gradient[i] * gradient[i] * (1.0 - _SECOND)
+        weights[i] -= rate * mean[i] / (np.sqrt(square[i] * scale) + EPS)
+
+
+@_compile
+def _gradient(weights: Floats, gradient: Floats, block: Block, head: Head, work: Work) -> float:
+    """Writes the gradient of the mean cross-entropy of a batch, and returns the latter."""
+    dim, count = block.source.shape[1], work.features.shape[0]
+    total = _products(weights, block, work.before, work.moved)
+    angles = weights.shape[0] - head.experts * head.classes * (count + 1)
+    angles -= 1 if head.gate == TEMPERATURE else 0
+
+    _product(total, work.states, work.amplitudes)
+    loss = _head(weights, gradient, angles, head, work)
+
+    # V = U^T dL/dU
+    d_block = np.empty((dim, dim))
+    _correlate(work.amplitudes, work.states, d_block)
+    core = np.empty((dim, dim))
+    _product(np.ascontiguousarray(total.T), d_block, core)
+    gradient[:angles] = 0.0
+    _block_gradient(gradient, block, work.before, core, work.moved)
+    return loss
+
+
+@_compile
+def _products(weights: Floats, block: Block, before: Floats, moved: Floats) -> Floats:
+    """The product of all layers; `before` (layer, dim, dim) gets the product before each."""
+    layers, qubits = block.weight.shape
+    dim = block.source.shape[1]
+    total = np.eye(dim)
+    for layer in range(layers):
+        before[layer] = total
+        for q in range(qubits):
+            half = block.half[layer, q, 1]
+            if block.weight[layer, q] >= 0:
+                half += block.half[layer, q, 0] * weights[block.weight[layer, q]]
+            cos, sin = math.cos(half), math.sin(half)
+            even, odd = block.even[layer, q], block.odd[layer, q]
+            a, b = cos * even[0, 0] + sin * odd[0, 0], cos * even[0, 1] + sin * odd[0, 1]
+            c, d = cos * even[1, 0] + sin * odd[1, 0], cos * even[1, 1] + sin * odd[1, 1]
+            stride = 2 ** (qubits - 1 - q)
+            for i in range(dim):
+                if not i & stride:
+                    for j in range(dim):
+                        zero, one = total[i, j], total[i + stride, j]
+                        total[i, j] = a * zero + b * one
+                        total[i + stride, j] = c * zero + d * one
+        moved[:] = total
+        for i in range(dim):
+            for j in range(dim):
+                total[i, j] = block.sign[layer, i] * moved[block.source[layer, i], j]
+    return total
+
+
+@_compile
+def _block_gradient(
+    gradient: Floats, block: Block, before: Floats, core: Floats, moved: Floats
+) -> None:
+    """Adds dL/d(angle) of every gate: the trace of P V P^T with the generator on its qubit.
+
+    P is the product before the layer, V = U^T dL/dU (`core`); `moved` is room for P V.
+    """
+    layers, qubits = block.weight.shape
+    dim = core.shape[0]
+    for layer in range(layers):
+        p = before[layer]
+        _product(p, core, moved)
+        for q in range(qubits):
+            if block.weight[layer, q] < 0:
+                continue
+            stride = 2 ** (qubits - 1 - q)
+            odd = block.odd[layer, q]
+            slope = 0.0
+            for i in range(dim):
+                if not i & stride:
+                    k = i + stride
+                    for j in range(dim):
+                        slope += moved[i, j] * (odd[0, 0] * p[i, j] + odd[0, 1] * p[k, j])
+                        slope += moved[k, j] * (odd[1, 0] * p[i, j] + odd[1, 1] * p[k, j])
+            gradient[block.weight[layer, q]] += block.half[layer, q, 0] * slope
+
+
+@_compile
+def _head(weights: Floats, gradient: Floats, angles: int, head: Head, work: Work) -> float:
+    """Gate and experts forward and back; amplitudes become their cotangent; the mean loss."""
+    size, count = work.labels.shape[0], work.features.shape[0]
+    maps = head.experts * head.classes
+    matrix = weights[angles : angles + maps * count].reshape(maps, count)
+    bias = weights[angles + maps * count : angles + maps * (count + 1)]
+    work.scores[:] = 0.0
+    for i in range(work.amplitudes.shape[0]):
+        e = head.expert[i]
+        for b in range(size):
+            work.scores[e, b] += work.amplitudes[i, b] * work.amplitudes[i, b]
+    inverse = math.exp(-weights[-1]) if head.gate == TEMPERATURE else 1.0
+    work.gates[:] = work.scores
+    if head.gate != PROBABILITY:
+        _softmax(work.gates, inverse, work)
+
+    _product(matrix, work.features, work.opinions)
+    work.logits[:] = 0.0
+    for row in range(maps):
+        e, k = row // head.classes, row % head.classes
+        for b in range(size):
+            work.opinions[row, b] += bias[row]
+            work.logits[k, b] += work.gates[e, b] * work.opinions[row, b]
+    loss = _cross_entropy(work)
+
+    work.d_scores[:] = 0.0
+    for row in range(maps):
+        e, k = row // head.classes, row % head.classes
+        slope = 0.0
+        for b in range(size):
+            work.d_scores[e, b] += work.logits[k, b] * work.opinions[row, b]
+            work.opinions[row, b] = work.gates[e, b] * work.logits[k, b]
+            slope += work.opinions[row, b]
+        gradient[angles + maps * count + row] = slope
+    slopes = gradient[angles : angles + maps * count].reshape(maps, count)
+    _correlate(work.opinions, work.features, slopes)
+
+    if head.gate != PROBABILITY:
+        to_log = _softmax_back(inverse, work)
+        if head.gate == TEMPERATURE:
+            gradient[-1] = to_log
+    for i in range(work.amplitudes.shape[0]):
+        e = head.expert[i]
+        for b in range(size):
+            work.amplitudes[i, b] *= 2.0 * work.d_scores[e, b]
+    return loss
+
+
+@_compile
+def _product(left: Floats, right: Floats, out: Floats) -> None:
+    """out = left @ right, inner loop over the columns."""
+    for i in range(left.shape[0]):
+        for b in range(right.shape[1]):
+            out[i, b] = left[i, 0] * right[0, b]
+        for j in range(1, left.shape[1]):
+            factor = left[i, j]
+            for b in range(right.shape[1]):
+                out[i, b] += factor * right[j, b]
+
+
+@_compile
+def _correlate(left: Floats, right: Floats, out: Floats) -> None:
+    """out = left @ right.T, inner loop over the batch."""
+    for i in range(left.shape[0]):
+        for j in range(right.shape[0]):
+            total = 0.0
+            for b in range(left.shape[1]):
+                total += left[i, b] * right[j, b]
+            out[i, j] = total
+
+
+@_compile
+def _softmax(values: Floats, inverse: float, work: Work) -> None:
+    """softmax(values * inverse) over the first axis, in place; `work.row` gets the norms."""
+    rows, size = values.shape
+    top = work.row
+    top[:] = values[0]
+    for r in range(1, rows):
+        for b in range(size):
+            top[b] = values[r, b] if values[r, b] > top[b] else top[b]
+    for r in range(rows):
+        for b in range(size):
+            values[r, b] = (values[r, b] - top[b]) * inverse
+    _exp(values.reshape(rows * size), work.shifted[: rows * size])
+    norm = work.row
+    norm[:] = values[0]
+    for r in range(1, rows):
+        for b in range(size):
+            norm[b] += values[r, b]
+    for r in range(rows):
+        for b in range(size):
+            values[r, b] /= norm[b]
+
+
+@_compile
+def _softmax_back(inverse: float, work: Work) -> float:
+    """Turns d(gates) into d(scores) in place; returns the gradient to log T."""
+    experts, size = work.gates.shape
+    mean = work.row
+    mean[:] = 0.0
+    for e in range(experts):
+        for b in range(size):
+            mean[b] += work.gates[e, b] * work.d_scores[e, b]
+    to_log = 0.0
+    for e in range(experts):
+        for b in range(size):
+            slope = work.gates[e, b] * (work.d_scores[e, b] - mean[b]) * inverse
+            work.d_scores[e, b] = slope
+            to_log -= slope * work.scores[e, b]
+    return to_log
+
+
+@_compile
+def _cross_entropy(work: Work) -> float:
+    """Turns logits into d(mean loss)/d(logits) in place; returns the mean loss."""
+    classes, size = work.logits.shape
+    _softmax(work.logits, 1.0, work)
+    loss, likelihood = 0.0, 1.0
+    for b in range(size):
+        # one logarithm for many factors, before their product could underflow
+        likelihood *= work.logits[work.labels[b], b]
+        if likelihood < 1e-200:
+            loss -= math.log(likelihood)
+            likelihood = 1.0
+    loss -= math.log(likelihood)
+    for k in range(classes):
+        for b in range(size):
+            work.logits[k, b] /= size
+    for b in range(size):
+        work.logits[work.labels[b], b] -= 1.0 / size
+    return loss / size
+
+
+@_exact
+def _exp(x: Floats, shifted: Floats) -> None:
+    """exp(x) in place for x <= 0, within 2 units in the last place; x < -700 counts as -700.
+
+    x = k ln 2 + r with |r| <= ln 2 / 2: Taylor's series of degree 12 for exp(r), and 2^k by its
+    bit pattern. Adding 1.5 * 2^52 rounds to a whole number and leaves it in the low bits.
+    """
+    for i in range(x.shape[0]):
+        x[i] = x[i] if x[i] > -700.0 else -700.0
+        shifted[i] = x[i] * 1.4426950408889634 + _ROUND
+    for i in range(x.shape[0]):
+        k = shifted[i] - _ROUND
+        r = (x[i] - k * _LN2_HIGH) - k * _LN2_LOW
+        low = _C[6] + r * (_C[7] + r * (_C[8] + r * (_C[9] + r * (_C[10] + r * (_C[11] + r * _C[12])))))
+        x[i] = _C[0] + r * (_C[1] + r * (_C[2] + r * (_C[3] + r * (_C[4] + r * (_C[5] + r * low)))))
+    power = shifted.view(np.int64)
+    for i in range(x.shape[0]):
+        power[i] = (power[i] + 1023) << 52
+    for i in range(x.shape[0]):
+        x[i] *= shifted[i]
