@@ -10,7 +10,7 @@ from qmoe.errors import InputError
 def name_and_options(text: str, what: str) -> tuple[str, dict[str, Any]]:
     """A name and its options; numbers, true, false and none become values, the rest stays text.
 
-    Lists of whole numbers are written with slashes.
+    Lists of whole numbers are written with slashes, one number alone with a slash behind it.
 
     >>> name_and_options("quantum,layers=2,measured=1/0,ansatz=reupload", "router")
     ('quantum', {'layers': 2, 'measured': (1, 0), 'ansatz': 'reupload'})
@@ -43,6 +43,7 @@ def _value(text: str) -> Any:
             return kind(text)
         except ValueError:
             continue
-    if "/" in text and all(part.isdigit() for part in text.split("/")):
-        return tuple(int(part) for part in text.split("/"))
+    numbers = text.removesuffix("/").split("/")
+    if "/" in text and all(part.isdigit() for part in numbers):
+        return tuple(int(part) for part in numbers)
     return text

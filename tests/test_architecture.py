@@ -124,9 +124,9 @@ def test_the_check_itself_finds_what_it_should(path, source, count):
 
 def loaded(code: str, forbidden: tuple[str, ...]) -> list[str]:
     """Which of some packages a fresh interpreter has loaded after running `code`."""
-    script = f"{code}\nimport json, sys\nprint(json.dumps([m for m in {forbidden!r} if m in sys.modules]))"
+    tail = f"import json, sys\nprint(json.dumps([m for m in {forbidden!r} if m in sys.modules]))"
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", script],
+        [sys.executable, "-W", "error", "-c", f"{code}\n{tail}"],
         capture_output=True,
         text=True,
         cwd=ROOT,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any, cast
+from typing import Any, cast, get_type_hints
 
 from qmoe.errors import InputError, unknown
 from qmoe.routers.base import Counts as Counts
@@ -49,7 +49,24 @@ def build(name: str, num_features: int, num_experts: int, /, **options: Any) -> 
                     do="leave it out",
                 )
             raise unknown(f"option of router {name!r}:", option, allowed)
+    _check_types(name, get_type_hints(kind.__init__), options)
     return cast(Router, kind(num_features, num_experts, **options))
+
+
+def _check_types(name: str, hints: Mapping[str, Any], options: Mapping[str, Any]) -> None:
+    """Options come from command lines and files: their types are held to the annotations."""
+    from pydantic import TypeAdapter, ValidationError
+
+    for option, value in options.items():
+        try:
+            TypeAdapter(hints[option]).validate_python(value, strict=True)
+        except ValidationError as error:
+            wanted = str(error.errors()[0]["msg"])
+            raise InputError(
+                got=f"{option}={value!r} for router {name!r}",
+                expected=wanted[0].lower() + wanted[1:],
+                do=f"correct {option}",
+            ) from error
 
 
 _CONTEXT = ("num_features", "num_experts")

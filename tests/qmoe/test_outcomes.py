@@ -53,7 +53,7 @@ def test_one_expert_takes_everything(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_more_experts_than_outcomes_is_an_error_that_names_the_adapter(name):
-    with pytest.raises(InputError, match="5 experts and 2 measured qubits.*at most 4.*'adapter'"):
+    with pytest.raises(InputError, match=r"5 experts and 2 measured qubits.*at most 4.*'adapter'"):
         outcome_matrix(name, 5, 2)
 
 
