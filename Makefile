@@ -36,10 +36,10 @@ demo: $(VENV)/base
 	$(BIN)/qmoe run quick
 
 test: $(VENV)/dev
-	$(BIN)/python -m pytest -n $(JOBS) -m "not slow"
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not slow"
 
 test-slow: $(VENV)/dev
-	$(BIN)/python -m pytest -n $(JOBS) -m slow
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m slow
 
 check: $(VENV)/dev
 	$(BIN)/ruff format --check .

@@ -14,12 +14,13 @@ from qmoe.epochs import Examples, Orders
 from qmoe.experts import LinearExperts
 from qmoe.moe import MixtureOfExperts
 from qmoe.routers.quantum import QuantumRouter
-from qmoe.simulate.layers import IDENTITY, Layer, Layered
+from qmoe.simulate.layers import IDENTITY, Layered
 from qmoe.simulate.program import Program
 
-# below, compiling costs more than it saves; the choice depends on the configuration alone, so
-# that equal calls take equal paths
+# below both, compiling costs more than it saves; the choice depends on the configuration alone,
+# so that equal calls take equal paths
 FEWEST_STEPS = 1000
+FEWEST_SAMPLES = 5_000_000
 MOST_QUBITS = 4
 
 
@@ -51,7 +52,7 @@ def taken_apart(model: MixtureOfExperts) -> _Model | None:
         for slot in slots
     )
     one_weight = all(
-        slot.angle is None or len(slot.angle.weights) <= 1
+        slot.angle is None or len(slot.angle.weights) == 1
         for layer in plan.layers[1:]
         for slots in layer.slots
         for slot in slots
@@ -128,33 +129,28 @@ class CompiledEpochs:
         return torch.from_numpy(losses)
 
 
-def _block(plan: Layered) -> tuple[Ints, Floats, Floats, Floats, Ints, Floats]:
+def _block(plan: Layered) -> tuple[Ints, Floats, Floats, Ints, Floats, tuple[int, ...]]:
     """The arrays of `qmoe.kernel.Block` for the layers after the embedding."""
     # what the embedding's own entangler moves is part of the prepared states
     layers, n = plan.layers[1:], plan.num_qubits
-    index = np.full((len(layers), n), -1)
+    weight = np.full((len(layers), n), -1)
     half = np.zeros((len(layers), n, 2))
-    even = np.tile(IDENTITY.real, (len(layers), n, 1, 1))
-    odd = np.zeros_like(even)
+    fixed = np.tile(IDENTITY.real, (len(layers), n, 1, 1))
     source = np.tile(np.arange(2**n), (len(layers), 1))
     sign = np.ones((len(layers), 2**n))
     for i, layer in enumerate(layers):
-        _fill(layer, index[i], half[i], even[i], odd[i])
+        for q, slot in ((q, slot) for q, slots in enumerate(layer.slots) for slot in slots):
+            if slot.angle is None:
+                fixed[i, q] = slot.even.real
+                continue
+            half[i, q, 1] = slot.angle.offset / 2
+            ((weight[i, q], scale),) = slot.angle.weights.items()
+            half[i, q, 0] = scale / 2
         if layer.entangler.source is not None:
             source[i] = layer.entangler.source
         if layer.entangler.sign is not None:
             sign[i] = layer.entangler.sign
-    return index, half, even, odd, source, sign
-
-
-def _fill(layer: Layer, index: Ints, half: Floats, even: Floats, odd: Floats) -> None:
-    for q, slots in enumerate(layer.slots):
-        for slot in slots:
-            even[q], odd[q] = slot.even.real, slot.odd.real
-            if slot.angle is not None:
-                half[q, 1] = slot.angle.offset / 2
-                for weight, scale in slot.angle.weights.items():
-                    index[q], half[q, 0] = weight, scale / 2
+    return weight, half, fixed, source, sign, (0,) * 2**n
 
 
 def _expert_of(parts: _Model) -> Ints:

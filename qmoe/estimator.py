@@ -166,6 +166,7 @@ class QMoEClassifier(ClassifierMixin, BaseEstimator):
     def _train(
         self, spec: ModelSpec, scaler: Scaler, rows: _Rows, given: SimpleNamespace, root: int
     ) -> None:
+        from qmoe.epochs import Examples
         from qmoe.train import TrainConfig, examples, train
 
         config = TrainConfig(

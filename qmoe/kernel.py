@@ -14,7 +14,8 @@ the exponential is a polynomial here, because a library call would stop it.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from types import SimpleNamespace
+from typing import NamedTuple, no_type_check
 
 import numba
 import numpy as np
@@ -24,11 +25,13 @@ from qmoe.epochs import BETAS, EPS
 
 PROBABILITY, SOFTMAX, TEMPERATURE = 0, 1, 2
 
-# sums over a batch may be taken in another order; nothing else is relaxed
-_compile = numba.njit(cache=True, fastmath={"reassoc", "contract", "nsz"}, error_model="numpy")
-
-# rounding tricks must not be simplified away
-_exact = numba.njit(cache=True, fastmath={"contract"}, error_model="numpy")
+# Run-time type checking (in the tests) wraps every function of a module, and a wrapped one cannot
+# be compiled; the checker leaves alone what carries a decorator of this name.
+_fast, _exact = (
+    SimpleNamespace(no_type_check=numba.njit(cache=True, fastmath=relaxed, error_model="numpy"))
+    # sums over a batch may be taken in another order; rounding tricks must not be simplified away
+    for relaxed in ({"reassoc", "contract", "nsz"}, {"contract"})
+)
 
 _FIRST, _SECOND = BETAS
 _LN2_HIGH, _LN2_LOW = 6.93145751953125e-1, 1.42860682030941723212e-6  # Cody and Waite's split
@@ -36,6 +39,7 @@ _ROUND = 1.5 * 2.0**52
 _C = tuple(1 / math.factorial(k) for k in range(13))
 
 
+@no_type_check
 class Data(NamedTuple):
     """All samples: embedded states (s, dim, row), features (s, d, row), labels (s, row).
 
@@ -47,22 +51,25 @@ class Data(NamedTuple):
     labels: Ints
 
 
+@no_type_check
 class Block(NamedTuple):
-    """The trainable layers: gate M = cos(a/2) even + sin(a/2) odd on each qubit, then a move.
+    """The trainable layers: on each qubit RY(a) or a fixed gate, then a signed permutation.
 
-    weight: (layer, qubit) which weight is in the angle, -1 for none; half: (layer, qubit, 2)
-    factor and offset of the half angle; even, odd: (layer, qubit, 2, 2); source, sign:
-    (layer, dim).
+    weight: (layer, qubit) which weight is in the angle, -1 for a fixed gate; half: (layer, qubit,
+    2) factor and offset of the half angle; fixed: (layer, qubit, 2, 2); source, sign:
+    (layer, dim); axis: dim zeros, a tuple because its length is part of its type, so that the
+    compiler knows how often the loops over basis states run.
     """
 
     weight: Ints
     half: Floats
-    even: Floats
-    odd: Floats
+    fixed: Floats
     source: Ints
     sign: Floats
+    axis: tuple[int, ...]
 
 
+@no_type_check
 class Head(NamedTuple):
     """The rest of the model: the expert that each basis state feeds, and the gate."""
 
@@ -72,6 +79,7 @@ class Head(NamedTuple):
     gate: int
 
 
+@no_type_check
 class Work(NamedTuple):
     """Scratch arrays of one batch, made once by `_scratch`."""
 
@@ -90,7 +98,7 @@ class Work(NamedTuple):
     before: Floats
 
 
-@_compile
+@_fast.no_type_check
 def run_epoch(
     weights: Floats,
     mean: Floats,
@@ -129,7 +137,7 @@ def run_epoch(
         losses[s] = total / steps
 
 
-@_compile
+@_fast.no_type_check
 def _scratch(size: int, data: Data, block: Block, head: Head) -> Work:
     dim, maps = data.states.shape[1], head.experts * head.classes
     most = max(head.experts, head.classes)
@@ -150,7 +158,7 @@ def _scratch(size: int, data: Data, block: Block, head: Head) -> Work:
     )
 
 
-@_compile
+@_fast.no_type_check
 def _adam(
     weights: Floats, mean: Floats, square: Floats, gradient: Floats, step: int, rate: float
 ) -> None:
@@ -162,7 +170,7 @@ def _adam(
         weights[i] -= rate * mean[i] / (np.sqrt(square[i] * scale) + EPS)
 
 
-@_compile
+@_fast.no_type_check
 def _gradient(weights: Floats, gradient: Floats, block: Block, head: Head, work: Work) -> float:
     """Writes the gradient of the mean cross-entropy of a batch, and returns the latter."""
     dim, count = block.source.shape[1], work.features.shape[0]
@@ -171,7 +179,7 @@ def _gradient(weights: Floats, gradient: Floats, block: Block, head: Head, work:
     angles -= 1 if head.gate == TEMPERATURE else 0
 
     _product(total, work.states, work.amplitudes)
-    loss = _head(weights, gradient, angles, head, work)
+    loss: float = _head(weights, gradient, angles, head, work)
 
     # V = U^T dL/dU
     d_block = np.empty((dim, dim))
@@ -183,65 +191,75 @@ def _gradient(weights: Floats, gradient: Floats, block: Block, head: Head, work:
     return loss
 
 
-@_compile
+@_fast.no_type_check
 def _products(weights: Floats, block: Block, before: Floats, moved: Floats) -> Floats:
     """The product of all layers; `before` (layer, dim, dim) gets the product before each."""
     layers, qubits = block.weight.shape
-    dim = block.source.shape[1]
+    dim = len(block.axis)
     total = np.eye(dim)
     for layer in range(layers):
-        before[layer] = total
+        for i in range(dim):
+            for j in range(dim):
+                before[layer, i, j] = total[i, j]
         for q in range(qubits):
-            half = block.half[layer, q, 1]
             if block.weight[layer, q] >= 0:
-                half += block.half[layer, q, 0] * weights[block.weight[layer, q]]
-            cos, sin = math.cos(half), math.sin(half)
-            even, odd = block.even[layer, q], block.odd[layer, q]
-            a, b = cos * even[0, 0] + sin * odd[0, 0], cos * even[0, 1] + sin * odd[0, 1]
-            c, d = cos * even[1, 0] + sin * odd[1, 0], cos * even[1, 1] + sin * odd[1, 1]
-            stride = 2 ** (qubits - 1 - q)
+                half = block.half[layer, q, 0] * weights[block.weight[layer, q]]
+                half += block.half[layer, q, 1]
+                a, c = math.cos(half), math.sin(half)
+                b, d = -c, a
+            else:
+                a, b = block.fixed[layer, q, 0, 0], block.fixed[layer, q, 0, 1]
+                c, d = block.fixed[layer, q, 1, 0], block.fixed[layer, q, 1, 1]
+            stride = 1 << (qubits - 1 - q)
             for i in range(dim):
                 if not i & stride:
                     for j in range(dim):
                         zero, one = total[i, j], total[i + stride, j]
                         total[i, j] = a * zero + b * one
                         total[i + stride, j] = c * zero + d * one
-        moved[:] = total
         for i in range(dim):
             for j in range(dim):
-                total[i, j] = block.sign[layer, i] * moved[block.source[layer, i], j]
+                moved[i, j] = total[i, j]
+        for i in range(dim):
+            sign, source = block.sign[layer, i], block.source[layer, i]
+            for j in range(dim):
+                total[i, j] = sign * moved[source, j]
     return total
 
 
-@_compile
+@_fast.no_type_check
 def _block_gradient(
     gradient: Floats, block: Block, before: Floats, core: Floats, moved: Floats
 ) -> None:
-    """Adds dL/d(angle) of every gate: the trace of P V P^T with the generator on its qubit.
+    """Adds dL/d(angle) of every RY: the trace of P V P^T with its generator, half of (0 -1; 1 0).
 
     P is the product before the layer, V = U^T dL/dU (`core`); `moved` is room for P V.
     """
     layers, qubits = block.weight.shape
-    dim = core.shape[0]
+    dim = len(block.axis)
     for layer in range(layers):
-        p = before[layer]
-        _product(p, core, moved)
+        for i in range(dim):
+            for j in range(dim):
+                moved[i, j] = 0.0
+            for k in range(dim):
+                factor = before[layer, i, k]
+                for j in range(dim):
+                    moved[i, j] += factor * core[k, j]
         for q in range(qubits):
             if block.weight[layer, q] < 0:
                 continue
-            stride = 2 ** (qubits - 1 - q)
-            odd = block.odd[layer, q]
+            stride = 1 << (qubits - 1 - q)
             slope = 0.0
             for i in range(dim):
                 if not i & stride:
                     k = i + stride
                     for j in range(dim):
-                        slope += moved[i, j] * (odd[0, 0] * p[i, j] + odd[0, 1] * p[k, j])
-                        slope += moved[k, j] * (odd[1, 0] * p[i, j] + odd[1, 1] * p[k, j])
+                        slope += moved[k, j] * before[layer, i, j]
+                        slope -= moved[i, j] * before[layer, k, j]
             gradient[block.weight[layer, q]] += block.half[layer, q, 0] * slope
 
 
-@_compile
+@_fast.no_type_check
 def _head(weights: Floats, gradient: Floats, angles: int, head: Head, work: Work) -> float:
     """Gate and experts forward and back; amplitudes become their cotangent; the mean loss."""
     size, count = work.labels.shape[0], work.features.shape[0]
@@ -265,7 +283,7 @@ def _head(weights: Floats, gradient: Floats, angles: int, head: Head, work: Work
         for b in range(size):
             work.opinions[row, b] += bias[row]
             work.logits[k, b] += work.gates[e, b] * work.opinions[row, b]
-    loss = _cross_entropy(work)
+    loss: float = _cross_entropy(work)
 
     work.d_scores[:] = 0.0
     for row in range(maps):
@@ -290,7 +308,7 @@ def _head(weights: Floats, gradient: Floats, angles: int, head: Head, work: Work
     return loss
 
 
-@_compile
+@_fast.no_type_check
 def _product(left: Floats, right: Floats, out: Floats) -> None:
     """out = left @ right, inner loop over the columns."""
     for i in range(left.shape[0]):
@@ -302,7 +320,7 @@ def _product(left: Floats, right: Floats, out: Floats) -> None:
                 out[i, b] += factor * right[j, b]
 
 
-@_compile
+@_fast.no_type_check
 def _correlate(left: Floats, right: Floats, out: Floats) -> None:
     """out = left @ right.T, inner loop over the batch."""
     for i in range(left.shape[0]):
@@ -313,7 +331,7 @@ def _correlate(left: Floats, right: Floats, out: Floats) -> None:
             out[i, j] = total
 
 
-@_compile
+@_fast.no_type_check
 def _softmax(values: Floats, inverse: float, work: Work) -> None:
     """softmax(values * inverse) over the first axis, in place; `work.row` gets the norms."""
     rows, size = values.shape
@@ -336,7 +354,7 @@ def _softmax(values: Floats, inverse: float, work: Work) -> None:
             values[r, b] /= norm[b]
 
 
-@_compile
+@_fast.no_type_check
 def _softmax_back(inverse: float, work: Work) -> float:
     """Turns d(gates) into d(scores) in place; returns the gradient to log T."""
     experts, size = work.gates.shape
@@ -354,7 +372,7 @@ def _softmax_back(inverse: float, work: Work) -> float:
     return to_log
 
 
-@_compile
+@_fast.no_type_check
 def _cross_entropy(work: Work) -> float:
     """Turns logits into d(mean loss)/d(logits) in place; returns the mean loss."""
     classes, size = work.logits.shape
@@ -375,7 +393,7 @@ def _cross_entropy(work: Work) -> float:
     return loss / size
 
 
-@_exact
+@_exact.no_type_check
 def _exp(x: Floats, shifted: Floats) -> None:
     """exp(x) in place for x <= 0, within 2 units in the last place; x < -700 counts as -700.
 
@@ -383,7 +401,7 @@ def _exp(x: Floats, shifted: Floats) -> None:
     bit pattern. Adding 1.5 * 2^52 rounds to a whole number and leaves it in the low bits.
     """
     for i in range(x.shape[0]):
-        x[i] = x[i] if x[i] > -700.0 else -700.0
+        x[i] = -700.0 if x[i] < -700.0 else x[i]  # in this order a nan stays one
         shifted[i] = x[i] * 1.4426950408889634 + _ROUND
     for i in range(x.shape[0]):
         k = shifted[i] - _ROUND

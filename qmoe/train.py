@@ -18,7 +18,7 @@ from torch import Tensor
 
 from qmoe.angles import finite, whole
 from qmoe.arrays import Floats, Ints
-from qmoe.compiled import FEWEST_STEPS, CompiledEpochs, covers
+from qmoe.compiled import FEWEST_SAMPLES, FEWEST_STEPS, CompiledEpochs, covers
 from qmoe.epochs import Epochs, Examples, Orders, PlainEpochs, one_hot
 from qmoe.errors import InputError, QmoeError, unknown
 from qmoe.moe import MixtureOfExperts
@@ -138,7 +138,8 @@ def _engine(
     orders: Orders,
     config: TrainConfig,
 ) -> Epochs:
-    many = config.epochs * orders.steps >= FEWEST_STEPS
+    steps, samples = config.epochs * orders.steps, config.epochs * orders.rows * len(weights)
+    many = steps >= FEWEST_STEPS or samples >= FEWEST_SAMPLES
     if config.engine == "plain" or (config.engine == "auto" and not many):
         return PlainEpochs(model, weights, data, orders, config.learning_rate)
     if covers(model, weights):

@@ -62,8 +62,7 @@ def batch(d: int, lead: int = SEEDS) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.from_numpy(x), torch.from_numpy(rng.integers(0, CLASSES, size=(lead, BATCH)))
 
 
-@pytest.mark.parametrize("lead", [1, SEEDS])
-@pytest.mark.parametrize("balance", [0.0, 0.3])
+@pytest.mark.parametrize(("lead", "balance"), [(1, 0.3), (SEEDS, 0.0)])
 @pytest.mark.parametrize(("name", "gate", "top_k"), GATES)
 def test_the_hand_written_gradient_is_the_plain_route(name, gate, top_k, balance, lead):
     model = spec(name, gate, top_k, balance).build()
