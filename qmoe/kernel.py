@@ -310,7 +310,7 @@ def _head(weights: Floats, gradient: Floats, angles: int, head: Head, work: Work
 
 @_fast.no_type_check
 def _product(left: Floats, right: Floats, out: Floats) -> None:
-    """out = left @ right, inner loop over the columns."""
+    """The product left @ right, inner loop over the columns."""
     for i in range(left.shape[0]):
         for b in range(right.shape[1]):
             out[i, b] = left[i, 0] * right[0, b]
@@ -322,7 +322,7 @@ def _product(left: Floats, right: Floats, out: Floats) -> None:
 
 @_fast.no_type_check
 def _correlate(left: Floats, right: Floats, out: Floats) -> None:
-    """out = left @ right.T, inner loop over the batch."""
+    """The product left @ right.T, inner loop over the batch."""
     for i in range(left.shape[0]):
         for j in range(right.shape[0]):
             total = 0.0
@@ -406,7 +406,9 @@ def _exp(x: Floats, shifted: Floats) -> None:
     for i in range(x.shape[0]):
         k = shifted[i] - _ROUND
         r = (x[i] - k * _LN2_HIGH) - k * _LN2_LOW
-        low = _C[6] + r * (_C[7] + r * (_C[8] + r * (_C[9] + r * (_C[10] + r * (_C[11] + r * _C[12])))))
+        low = _C[6] + r * (
+            _C[7] + r * (_C[8] + r * (_C[9] + r * (_C[10] + r * (_C[11] + r * _C[12]))))
+        )
         x[i] = _C[0] + r * (_C[1] + r * (_C[2] + r * (_C[3] + r * (_C[4] + r * (_C[5] + r * low)))))
     power = shifted.view(np.int64)
     for i in range(x.shape[0]):

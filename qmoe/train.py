@@ -18,7 +18,7 @@ from torch import Tensor
 
 from qmoe.angles import finite, whole
 from qmoe.arrays import Floats, Ints
-from qmoe.compiled import FEWEST_SAMPLES, FEWEST_STEPS, CompiledEpochs, covers
+from qmoe.compiled import FEWEST_STEPS, CompiledEpochs, covers
 from qmoe.epochs import Epochs, Examples, Orders, PlainEpochs, one_hot
 from qmoe.errors import InputError, QmoeError, unknown
 from qmoe.moe import MixtureOfExperts
@@ -104,7 +104,7 @@ def train(
         InputError: No seeds, repeated seeds, or data of another number of seeds.
         QmoeError: A loss that is no longer finite.
     """
-    _check(data, validation, seeds)
+    _check(data, validation, seeds, model.experts.num_classes)
     start = np.stack([model.init(root, seed) for seed in seeds])
     weights = torch.from_numpy(start).to(config.device, DTYPES[config.dtype])
     orders = Orders(data.labels.shape[1], config.batch_size, root, seeds)
@@ -114,10 +114,10 @@ def train(
         loss = engine.epoch()
         if epoch % config.evaluate_every == 0 or epoch == config.epochs:
             monitor.look(epoch, weights, loss)
-            if monitor.all_done:
-                break
         if progress is not None:
             progress(epoch)
+        if monitor.all_done:
+            break
     return monitor.result(weights)
 
 
@@ -138,8 +138,7 @@ def _engine(
     orders: Orders,
     config: TrainConfig,
 ) -> Epochs:
-    steps, samples = config.epochs * orders.steps, config.epochs * orders.rows * len(weights)
-    many = steps >= FEWEST_STEPS or samples >= FEWEST_SAMPLES
+    many = config.epochs * orders.steps >= FEWEST_STEPS
     if config.engine == "plain" or (config.engine == "auto" and not many):
         return PlainEpochs(model, weights, data, orders, config.learning_rate)
     if covers(model, weights):
@@ -185,8 +184,9 @@ class _Monitor:
         self, epoch: int, weights: Float[Tensor, "seed weight"], loss: Float[Tensor, " seed"]
     ) -> None:
         losses = loss.double().cpu().numpy()
-        if not np.isfinite(losses).all():
-            lost = ", ".join(map(str, np.flatnonzero(~np.isfinite(losses))))
+        gone = ~np.isfinite(losses) & (self.stopped == 0)
+        if gone.any():
+            lost = ", ".join(map(str, np.flatnonzero(gone)))
             raise QmoeError(
                 f"the loss is no longer finite at epoch {epoch} (seeds at {lost}); "
                 "lower the learning rate"
@@ -222,7 +222,9 @@ class _Monitor:
         return Trained(kept, best_epoch, np.where(self.stopped > 0, self.stopped, last), curve)
 
 
-def _check(data: Examples, validation: Examples | None, seeds: Sequence[int]) -> None:
+def _check(
+    data: Examples, validation: Examples | None, seeds: Sequence[int], num_classes: int
+) -> None:
     if not seeds or len(set(seeds)) != len(seeds):
         raise InputError(
             got=f"{len(seeds)} seeds ({len(set(seeds))} different)",
@@ -230,9 +232,18 @@ def _check(data: Examples, validation: Examples | None, seeds: Sequence[int]) ->
             do="pass a number of seeds >= 1",
         )
     for part in (data, validation):
-        if part is not None and len(part.features) not in (1, len(seeds)):
+        if part is None:
+            continue
+        if len(part.features) not in (1, len(seeds)):
             raise InputError(
                 got=f"data of {len(part.features)} seeds for {len(seeds)} seeds",
                 expected="one data set per seed, or one for all",
                 do="prepare the data with the same seeds",
+            )
+        low, high = int(part.labels.min()), int(part.labels.max())
+        if low < 0 or high >= num_classes:
+            raise InputError(
+                got=f"labels from {low} to {high}",
+                expected=f"0 to {num_classes - 1}, as the model has {num_classes} classes",
+                do="number the classes from 0",
             )

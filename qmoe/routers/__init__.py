@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, cast, get_type_hints
 
+from qmoe.angles import whole
 from qmoe.errors import InputError, unknown
 from qmoe.routers.base import Counts as Counts
 from qmoe.routers.base import Router as Router
@@ -37,6 +38,8 @@ def build(name: str, num_features: int, num_experts: int, /, **options: Any) -> 
     """
     if name not in ROUTERS:
         raise unknown("router", name, ROUTERS)
+    whole(num_features, "number of features", 1)
+    whole(num_experts, "number of experts", 1)
     module, _, attribute = ROUTERS[name].partition(":")
     kind = getattr(import_module(module), attribute)
     allowed = [p for p in inspect.signature(kind).parameters if p not in _CONTEXT]

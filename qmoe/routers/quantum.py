@@ -18,7 +18,7 @@ from qmoe.circuit import Circuit, affine
 from qmoe.errors import InputError, unknown
 from qmoe.routers import dense
 from qmoe.routers.base import Counts, Emits, outcome_bits, uniform
-from qmoe.routers.outcomes import outcome_matrix, uneven
+from qmoe.routers.outcomes import OUTCOME_MAPS, outcome_matrix, uneven
 from qmoe.simplify import cone_features
 from qmoe.simulate.expectation import Expectations
 from qmoe.simulate.program import Program
@@ -35,9 +35,9 @@ class QuantumRouter:
     """A circuit with angle embedding, trainable layers and a computational-basis measurement.
 
     readout "probabilities": outcome probabilities over the measured qubits (default: the first
-    max(1, ceil(log2 E))), summed per expert by `outcome_map`, or a learned linear `adapter` to
-    logits. readout "z": Pauli-Z expectations (default: of every qubit) and an adapter, which is
-    the published code with ansatz "notebook".
+    max(1, ceil(log2 E))), summed per expert by `outcome_map` (default "modulo"), or a learned
+    linear `adapter` to logits. readout "z": Pauli-Z expectations (default: of every qubit) and an
+    adapter, which is the published code with ansatz "notebook".
 
     Raises:
         InputError: More features than qubits (use PCA), unknown names, more experts than outcomes.
@@ -54,12 +54,22 @@ class QuantumRouter:
         ansatz: str = "paper",
         entangler: str | None = None,
         readout: str = "probabilities",
-        outcome_map: str = "modulo",
+        outcome_map: str | None = None,
         num_qubits: int | None = None,
         measured: Sequence[int] | None = None,
     ) -> None:
         if readout not in READOUTS:
             raise unknown("readout", readout, READOUTS)
+        if outcome_map is None:
+            outcome_map = "adapter" if readout == "z" else "modulo"
+        if outcome_map not in OUTCOME_MAPS:
+            raise unknown("outcome map", outcome_map, OUTCOME_MAPS)
+        if readout == "z" and outcome_map != "adapter":
+            raise InputError(
+                got=f"outcome map {outcome_map!r} with readout 'z'",
+                expected="'adapter': expectations are no probabilities to sum",
+                do="leave the outcome map out",
+            )
         self.num_features, self.num_experts = num_features, num_experts
         self.circuit = router_circuit(
             num_features,
@@ -80,7 +90,7 @@ class QuantumRouter:
             self.program = Expectations(self.circuit)
         else:
             self.program = Program(self.circuit)
-        self.adapter = readout == "z" or outcome_map == "adapter"
+        self.adapter = outcome_map == "adapter"
         self.emits: Emits = "logits" if self.adapter else "probabilities"
         self.outcome_matrix: Tensor | None = None
         self.warnings = unseen_features(self.circuit)

@@ -22,8 +22,8 @@ from qmoe.simulate.states import (
     Mover,
     Readout,
     apply_wires,
+    ground_correlations,
     kron,
-    product_overlaps,
     product_state,
     wire_correlations,
 )
@@ -174,9 +174,7 @@ class AdjointEngine:
             rotations = self.rotations[i]
             gates = self._gates(i, weights, features)
             if i == 0:
-                overlap = product_overlaps(pair[1], gates.wires[:, :, :, 0])
-                ground = (gates.wires.conj() * overlap.unsqueeze(3)).sum(2)
-                gamma = torch.stack([ground, torch.zeros_like(ground)], 3)
+                gamma = ground_correlations(pair[1], gates.wires)
             else:
                 inverse = dagger2(gates.wires)
                 state = apply_wires(inverse, pair[0], self.wires[i])

@@ -23,8 +23,8 @@ from qmoe.simulate.states import (
     Mover,
     Readout,
     apply_wires,
+    ground_correlations,
     kron,
-    product_overlaps,
     product_state,
     wire_correlations,
 )
@@ -36,17 +36,15 @@ class FusedEngine:
     def __init__(self, program: Layered, dtype: torch.dtype, device: torch.device) -> None:
         self.program = program
         self.readout = Readout(program.num_qubits, program.measured)
-        self.steps: list[_Embedding | _Block] = []
-        for kind, layers in groupby(program.layers, key=lambda layer: layer.kind):
+        first = _First(program.layers[0], program, dtype, device)
+        self.steps: list[_First | _Embedding | _Block] = [first]
+        for kind, layers in groupby(program.layers[1:], key=lambda layer: layer.kind):
             if kind == "weight":
                 self.steps.append(_Block(list(layers), program, dtype, device))
             else:
-                self.steps += [
-                    _Embedding(layer, program, dtype, device, first=not self.steps and i == 0)
-                    for i, layer in enumerate(layers)
-                ]
-        embeddings = [step for step in self.steps if isinstance(step, _Embedding)]
-        self.cacheable = len(embeddings) == 1 and not embeddings[0].rotations.uses_weights
+                self.steps += [_Embedding(layer, program, dtype, device) for layer in layers]
+        uploads = sum(not isinstance(step, _Block) for step in self.steps)
+        self.cacheable = uploads == 1 and not first.rotations.uses_weights
 
     def prepare(self, features: Float[Tensor, "s feature batch"]) -> Num[Tensor, "s row batch"]:
         """What does not change while weights do: the embedded states, or the features as given."""
@@ -110,19 +108,41 @@ class FusedEngine:
 _Back = tuple[Tensor, Tensor | None, Tensor | None]
 
 
-class _Embedding:
-    """One layer whose gates differ from sample to sample."""
+class _First:
+    """The first layer, on the all-zeros state, which stays a product state."""
 
     def __init__(
-        self,
-        layer: Layer,
-        program: Layered,
-        dtype: torch.dtype,
-        device: torch.device,
-        *,
-        first: bool,
+        self, layer: Layer, program: Layered, dtype: torch.dtype, device: torch.device
     ) -> None:
-        self.first = first
+        self.rotations = Rotations([layer], program, dtype, device)
+        self.mover = Mover(layer.entangler, self.rotations.even.dtype, device)
+
+    def forward(
+        self, state: Tensor | None, weights: Tensor, features: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        half = self.rotations.half_angles(weights, features)
+        out = product_state(self.rotations.columns(half)[:, 0])
+        return self.mover.forward(out.expand(-1, -1, features.shape[-1])), half
+
+    def backward(
+        self, saved: Tensor, cotangent: Tensor, *, need_features: bool, need_input: bool
+    ) -> _Back:
+        rotations = self.rotations
+        if not (rotations.uses_weights or (need_features and rotations.uses_features)):
+            return cotangent, None, None
+        gates = rotations.matrices(saved)
+        wires = rotations.product(gates)[:, 0]
+        gamma = ground_correlations(self.mover.back(cotangent), wires)
+        d_half = rotations.gradient(gates, gamma.unsqueeze(1))
+        return cotangent, *rotations.pull_back(d_half, need_features=need_features)
+
+
+class _Embedding:
+    """A later layer whose gates differ from sample to sample."""
+
+    def __init__(
+        self, layer: Layer, program: Layered, dtype: torch.dtype, device: torch.device
+    ) -> None:
         self.n = program.num_qubits
         self.wires = [q for q, slots in enumerate(layer.slots) if slots]
         self.rotations = Rotations([layer], program, dtype, device)
@@ -130,19 +150,15 @@ class _Embedding:
 
     def forward(
         self, state: Tensor | None, weights: Tensor, features: Tensor
-    ) -> tuple[Tensor, tuple[Tensor | None, Tensor, Tensor]]:
+    ) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
+        assert state is not None
         gates = self.rotations.matrices(self.rotations.half_angles(weights, features))
         wires = self.rotations.product(gates)[:, 0]
-        if state is None:
-            out = product_state(wires[:, :, :, 0])
-            out = out.expand(-1, -1, features.shape[-1])
-        else:
-            out = apply_wires(wires, state, self.wires)
-        return self.mover.forward(out), (state, gates, wires)
+        return self.mover.forward(apply_wires(wires, state, self.wires)), (state, gates, wires)
 
     def backward(
         self,
-        saved: tuple[Tensor | None, Tensor, Tensor],
+        saved: tuple[Tensor, Tensor, Tensor],
         cotangent: Tensor,
         *,
         need_features: bool,
@@ -150,22 +166,12 @@ class _Embedding:
     ) -> _Back:
         state, gates, wires = saved
         rotations = self.rotations
-        wanted = rotations.uses_weights or (need_features and rotations.uses_features)
-        if not (wanted or need_input):
+        cotangent = apply_wires(dagger2(wires), self.mover.back(cotangent), self.wires)
+        if not (rotations.uses_weights or (need_features and rotations.uses_features)):
             return cotangent, None, None
-        cotangent = self.mover.back(cotangent)
-        if state is None:
-            overlap = product_overlaps(cotangent, wires[:, :, :, 0])
-            ground = (wires.conj() * overlap.unsqueeze(3)).sum(2)
-            gamma = torch.stack([ground, torch.zeros_like(ground)], 3)
-        else:
-            cotangent = apply_wires(dagger2(wires), cotangent, self.wires)
-            gamma = wire_correlations(cotangent, state, self.n)
-        if not wanted:
-            return cotangent, None, None
+        gamma = wire_correlations(cotangent, state, self.n)
         d_half = rotations.gradient(gates, gamma.unsqueeze(1))
-        to_weights, to_features = rotations.pull_back(d_half, need_features=need_features)
-        return cotangent, to_weights, to_features
+        return cotangent, *rotations.pull_back(d_half, need_features=need_features)
 
 
 class _Block:
@@ -198,14 +204,12 @@ class _Block:
             layers = layers * self.signs
         elif self.moves is not None:
             layers = torch.matmul(self.moves, layers)
-        total = layers[:, 0]
-        before = [self.identity.expand_as(total)]
-        for i in range(1, layers.shape[1]):
-            before.append(total)
-            total = torch.matmul(layers[:, i], total)
+        products = _prefix_products(layers)
+        total = products[:, -1]
+        before = torch.cat([self.identity.expand_as(products[:, :1]), products[:, :-1]], 1)
         # a shared state makes this one product of (seed x dim, dim) with (dim, batch)
         out = torch.matmul(total, state[0] if state.shape[0] == 1 else state)
-        return out, (state, gates, torch.stack(before, 1), total)
+        return out, (state, gates, before, total)
 
     def backward(
         self,
@@ -226,6 +230,18 @@ class _Block:
         if need_input:
             cotangent = torch.matmul(total.mH, cotangent)
         return cotangent, to_weights, None
+
+
+def _prefix_products(
+    layers: Num[Tensor, "seed layer dim dim"],
+) -> Num[Tensor, "seed layer dim dim"]:
+    """The product of the first l layers for every l, in log2(layers) batched products."""
+    reach = 1
+    while reach < layers.shape[1]:
+        longer = torch.matmul(layers[:, reach:], layers[:, :-reach])
+        layers = torch.cat([layers[:, :reach], longer], 1)
+        reach *= 2
+    return layers
 
 
 def partial_traces(n: int) -> Float[Tensor, "dim2 entry"]:

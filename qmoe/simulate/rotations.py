@@ -97,6 +97,15 @@ class Rotations:
             total = matmul2(gates[:, :, :, g], total)
         return total
 
+    def columns(
+        self, half: Float[Tensor, "seed layer qubit slot batch"]
+    ) -> Num[Tensor, "seed layer qubit 2 batch"]:
+        """What the gates make of a qubit in the state 0: the first column of `product`."""
+        if self.shape[2] > 1:
+            return self.product(self.matrices(half))[..., 0, :]
+        cos, sin = half.cos(), half.sin()
+        return torch.addcmul(cos * self.even[:, :, 0, :, 0], sin, self.odd[:, :, 0, :, 0])
+
     def gradient(
         self,
         gates: Num[Tensor, "seed layer qubit slot 2 2 batch"],

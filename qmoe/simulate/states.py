@@ -99,6 +99,18 @@ def wire_correlations(
     return torch.stack(parts, 1)
 
 
+def ground_correlations(
+    cotangent: Num[Tensor, "seed dim batch"], gates: Num[Tensor, "s qubit 2 2 b"]
+) -> Num[Tensor, "seed qubit 2 2 batch"]:
+    """`wire_correlations` before a layer of gates on the all-zeros state.
+
+    cotangent stands *behind* the layer; un-applying all gates but one is a product overlap.
+    """
+    overlap = product_overlaps(cotangent, gates[:, :, :, 0])
+    ground = (gates.conj() * overlap.unsqueeze(3)).sum(2)
+    return torch.stack([ground, torch.zeros_like(ground)], 3)
+
+
 class Mover:
     """A signed permutation of basis states on one device; `forward` applies, `back` undoes it."""
 

@@ -86,13 +86,14 @@ def test_the_engine_does_not_depend_on_the_number_of_seeds(monkeypatch):
     for name in ("PlainEpochs", "CompiledEpochs"):
         whole = getattr(trainer, name)
         monkeypatch.setattr(trainer, name, lambda *a, n=name, w=whole: used.append(n) or w(*a))
-    monkeypatch.setattr(trainer, "FEWEST_SAMPLES", 2 * 4 * 16)  # between one seed and three
-    config = TrainConfig(epochs=4, batch_size=2, evaluate_every=4)
+    config = TrainConfig(epochs=4, batch_size=2, evaluate_every=4)  # 4 * 16 / 2 = 32 steps
     data = small(3, 16, config)
     model = SPECS["quantum"].build()
-    train(model, data, None, config, root=0, seeds=[0, 1, 2])
-    train(model, part(data, 1), None, config, root=0, seeds=[1])
-    assert len(set(used)) == 1
+    for fewest in (32, 33):
+        monkeypatch.setattr(trainer, "FEWEST_STEPS", fewest)
+        train(model, data, None, config, root=0, seeds=[0, 1, 2])
+        train(model, part(data, 1), None, config, root=0, seeds=[1])
+    assert used == ["CompiledEpochs"] * 2 + ["PlainEpochs"] * 2
 
 
 # ---- seeds
