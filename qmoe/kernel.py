@@ -6,9 +6,10 @@ time costs far more than doing them. These numba functions do what `MixtureOfExp
 probabilities, with linear experts. `qmoe.compiled` knows which models those are, and the tests
 hold both ways to the same numbers.
 
-One seed after the other: a seed's arrays fit the fastest cache. Samples are batch last and the
-innermost loop runs over them, so that the compiler uses vector instructions; for the same reason
-the exponential is a polynomial here, because a library call would stop it.
+One file, because numba's disk cache notices changes in the file of the calling function alone.
+One seed after the other, because a seed's arrays fit the fastest cache. Samples are batch last and
+the innermost loop runs over them, so that the compiler uses vector instructions; a library call
+for the exponential would stop it, so there is a polynomial instead.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ backward pass needs no products of its own and treats all layers of a block at o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
@@ -58,22 +59,25 @@ class FusedEngine:
         self, weights: Float[Tensor, "seed weight"], prepared: Num[Tensor, "s row batch"]
     ) -> tuple[Float[Tensor, "seed out batch"], list[Any]]:
         """Probabilities from what `prepare` gave, and what `backward` needs."""
-        state = prepared if self.cacheable else None
-        saved: list[Any] = []
-        for step in self.steps[1:] if self.cacheable else self.steps:
-            state, kept = step.forward(state, weights, prepared)
-            saved.append(kept)
-        assert state is not None
-        state = state.expand(max(len(state), len(weights)), -1, -1)  # also without any weight
-        return self.readout.forward(state), [*saved, state]
+        if self.cacheable:
+            return self._run(self.steps[1:], prepared, weights, prepared)
+        return self.forward_features(weights, prepared)
 
     def forward_features(
         self, weights: Float[Tensor, "seed weight"], features: Float[Tensor, "s feature batch"]
     ) -> tuple[Float[Tensor, "seed out batch"], list[Any]]:
         """The same from raw features, kept so that `backward` can reach them."""
-        state: Tensor | None = None
+        return self._run(self.steps, None, weights, features)
+
+    def _run(
+        self,
+        steps: Sequence[_First | _Embedding | _Block],
+        state: Tensor | None,
+        weights: Tensor,
+        features: Tensor,
+    ) -> tuple[Tensor, list[Any]]:
         saved: list[Any] = []
-        for step in self.steps:
+        for step in steps:
             state, kept = step.forward(state, weights, features)
             saved.append(kept)
         assert state is not None

@@ -326,7 +326,7 @@ def test_parts_that_do_not_fit_make_no_checkpoint(changes: dict[str, Any], answe
         ({"weights": np.zeros(29)}, "29 weights"),
         ({"metrics": {"loss_test": float("nan")}}, "metrics.loss_test"),
         ({"dataset": ""}, "dataset"),
-        ({"spec": replace(SPECS[0], options={"layers": 2, "measured": range(2)})}, "JSON"),
+        ({"spec": replace(SPECS[0], options={"layers": 2, "measured": range(2)})}, "measured"),
     ],
 )
 def test_what_cannot_be_read_back_is_not_written(

@@ -67,9 +67,7 @@ def test_trains_as_the_trainer_does(fraction: float) -> None:
     )
     scaler = Scaler.fit(X[rows], "[0, pi]")
     parts = [
-        examples(
-            np.ascontiguousarray(scaler.transform(X[part]).X.T)[None], y[part][None], config
-        )
+        examples(np.ascontiguousarray(scaler.transform(X[part]).X.T)[None], y[part][None], config)
         for part in (rows, held)
         if len(part)
     ]
