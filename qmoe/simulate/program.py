@@ -106,7 +106,9 @@ class _Probabilities(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         weights, features = ctx.saved_tensors
         wanted = bool(ctx.needs_input_grad[1])
-        g: Gradients = ctx.engine.backward(weights, ctx.saved, grad, need_features=wanted)
+        g: Gradients = ctx.engine.backward(
+            weights, ctx.saved, grad.contiguous(), need_features=wanted
+        )
         to_features = None
         if wanted:
             to_features = torch.zeros_like(features)
@@ -139,7 +141,8 @@ def probabilities(
     [[1.0, 0.0], [0.0, 1.0]]
     """
     w, x, batched = with_seeds(circuit, weights, features)
-    out = _program(circuit)(w, x).transpose(1, 2)
+    # strided views would slow down whatever reads them, here and in the backward pass
+    out = _program(circuit)(w, x).transpose(1, 2).contiguous()
     return out if batched else out[0]
 
 
@@ -173,4 +176,5 @@ def with_seeds(
         )
     if w.shape[0] < x.shape[0]:
         w = w.expand(x.shape[0], -1)
-    return w, x.to(w.dtype).transpose(1, 2), weights.ndim == 2 or features.ndim == 3
+    x = x.to(w.dtype).transpose(1, 2).contiguous()
+    return w, x, weights.ndim == 2 or features.ndim == 3

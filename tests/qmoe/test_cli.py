@@ -1,4 +1,4 @@
-"""The command line as a user meets it: outcomes, exit codes, one-line errors, nothing half-written."""
+"""The command line as a user meets it: outcomes, exit codes, one-line errors, nothing left."""
 
 from __future__ import annotations
 
