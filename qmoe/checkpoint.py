@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NoReturn
 
 import numpy as np
 from jaxtyping import Float64
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from qmoe.angles import whole
+from qmoe.arrays import Floats
 from qmoe.errors import InputError
 from qmoe.predict import evaluate
 from qmoe.provenance import Provenance
@@ -32,7 +32,6 @@ from qmoe.spec import ModelSpec
 if TYPE_CHECKING:
     from qmoe.moe import MixtureOfExperts
 
-Floats = NDArray[np.float64]
 
 FORMAT: Final = 1
 MAX_JSON_BYTES = 4 * 2**20

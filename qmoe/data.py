@@ -12,8 +12,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float64, Int64
-from numpy.typing import NDArray
 
+from qmoe.arrays import Floats, Ints
 from qmoe.catalogue import DataSpec, Entry, catalogue, names
 from qmoe.datasets import Dataset, Sizes, Splits, draw, load, notebook_moons, splits
 from qmoe.errors import InputError
@@ -39,9 +39,6 @@ __all__ = [
     "splits",
     "stack",
 ]
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 
 class Clipped(NamedTuple):

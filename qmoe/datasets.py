@@ -9,15 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float64, Int64
-from numpy.typing import NDArray
 
 from qmoe import tabular
+from qmoe.arrays import Floats, Ints
 from qmoe.catalogue import SETS, DataSpec
 from qmoe.errors import InputError
 from qmoe.seeds import stream
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 # Three parts of 60, 20 and 20 % need one row of each class in each.
 FEWEST_PER_CLASS = 5

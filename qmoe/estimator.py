@@ -17,14 +17,13 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from qmoe.angles import finite, whole
+from qmoe.arrays import Floats, Ints
 from qmoe.errors import InputError
 from qmoe.predict import Answer, evaluate
 from qmoe.scaling import Scaler
 from qmoe.seeds import stream
 from qmoe.spec import ModelSpec
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 SEED = 0  # one model per estimator; what tells two estimators apart is the root seed
 
 

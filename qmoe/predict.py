@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from jaxtyping import Float64
-from numpy.typing import NDArray
+
+from qmoe.arrays import Floats
 
 if TYPE_CHECKING:
     from qmoe.moe import MixtureOfExperts
 
-Floats = NDArray[np.float64]
 _ROWS = 4096  # evaluated at a time, which bounds the memory of wide circuits
 
 

@@ -13,13 +13,12 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float64
-from numpy.typing import NDArray
 
+from qmoe.arrays import Floats
 from qmoe.errors import InputError, unknown
 
 ScalerKind = Literal["standard", "[0, pi]", "[-pi, pi]"]
 Vector = tuple[float, ...]
-Floats = NDArray[np.float64]
 
 RANGES: dict[ScalerKind, tuple[float, float] | None] = {
     "standard": None,

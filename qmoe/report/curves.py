@@ -12,13 +12,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
+from qmoe.arrays import Floats
 from qmoe.metrics import ACCURACY_RANGE, mean_score
 from qmoe.record import CurvePoint, Record
 from qmoe.report.marks import Mark
 from qmoe.report.scale import NICE
 from qmoe.report.svg import to_svg
-
-Floats = NDArray[np.float64]
 
 FIELDS = {"train_loss": "Training loss", "validation_accuracy": "Validation accuracy"}
 _LIMITS = {"train_loss": (0.0, np.inf), "validation_accuracy": ACCURACY_RANGE}

@@ -12,13 +12,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
+from qmoe.arrays import Floats
 from qmoe.metrics import ACCURACY_RANGE, Score, mean_score
 from qmoe.report.marks import Mark
 from qmoe.report.scale import NICE, focus
 from qmoe.report.svg import COLOUR, to_svg
 from qmoe.results import ranked_loads
-
-Floats = NDArray[np.float64]
 
 # Routers with the same number of parameters are set this factor apart, so that none hides another.
 _APART = 1.13
