@@ -56,6 +56,9 @@ class Rotations:
         self.shape = (depth, n, deep)
         self.even = tensor(even, field).unsqueeze(-1)
         self.odd = tensor(odd, field).unsqueeze(-1)
+        # cut once: at a few qubits a step is nothing but the number of small tensor operations
+        self.first_odd = self.odd[:, :, 0]
+        self.columns_even, self.columns_odd = self.even[:, :, 0, :, 0], self.odd[:, :, 0, :, 0]
         # half angles throughout: cos(a/2), sin(a/2)
         flat = (depth * n * deep, -1)
         self.weight_map = tensor(weights.reshape(flat[0], program.num_weights) / 2, dtype)
@@ -85,14 +88,15 @@ class Rotations:
         self, half: Float[Tensor, "seed layer qubit slot batch"]
     ) -> Num[Tensor, "seed layer qubit slot 2 2 batch"]:
         """Every gate by itself."""
-        cos, sin = half.cos()[..., None, None, :], half.sin()[..., None, None, :]
+        cos = half.cos().unsqueeze(-2).unsqueeze(-2)
+        sin = half.sin().unsqueeze(-2).unsqueeze(-2)
         return torch.addcmul(cos * self.even, sin, self.odd)
 
     def product(
         self, gates: Num[Tensor, "seed layer qubit slot 2 2 batch"]
     ) -> Num[Tensor, "seed layer qubit 2 2 batch"]:
         """The gates of each qubit multiplied up, the first in time on the right."""
-        total = gates[:, :, :, 0]
+        total = gates.select(3, 0)
         for g in range(1, gates.shape[3]):
             total = matmul2(gates[:, :, :, g], total)
         return total
@@ -103,8 +107,7 @@ class Rotations:
         """What the gates make of a qubit in the state 0: the first column of `product`."""
         if self.shape[2] > 1:
             return self.product(self.matrices(half))[..., 0, :]
-        cos, sin = half.cos(), half.sin()
-        return torch.addcmul(cos * self.even[:, :, 0, :, 0], sin, self.odd[:, :, 0, :, 0])
+        return torch.addcmul(half.cos() * self.columns_even, half.sin(), self.columns_odd)
 
     def gradient(
         self,
@@ -113,7 +116,7 @@ class Rotations:
     ) -> Float[Tensor, "s layer qubit slot b"]:
         """dL/d(half angle) of every gate from the correlations gamma before the layer."""
         if gates.shape[3] == 1:
-            return (gamma.conj() * self.odd[:, :, 0]).sum((-3, -2)).real.unsqueeze(3)
+            return (gamma.conj() * self.first_odd).sum((-3, -2)).real.unsqueeze(3)
         before: Tensor | None = None
         parts = []
         for g in range(gates.shape[3]):

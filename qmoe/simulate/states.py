@@ -33,12 +33,11 @@ def born(amplitudes: Num[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
 
 def kron(factors: Num[Tensor, "*s qubit 2 2"]) -> Num[Tensor, "*s dim dim"]:
     """The Kronecker product over the qubit axis."""
-    total = factors[..., 0, :, :]
+    total = factors.select(-3, 0)
     for q in range(1, factors.shape[-3]):
-        one = factors[..., q, :, :]
-        size = 2 * total.shape[-1]
-        total = total[..., :, None, :, None] * one[..., None, :, None, :]
-        total = total.reshape(*total.shape[:-4], size, size)
+        one = factors.select(-3, q).unsqueeze(-2).unsqueeze(-4)
+        total = total.unsqueeze(-1).unsqueeze(-3) * one
+        total = total.flatten(-2).flatten(-3, -2)
     return total
 
 
