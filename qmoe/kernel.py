@@ -152,8 +152,8 @@ def _scratch(size: int, data: Data, block: Block, head: Head) -> Work:
         np.empty((maps, size)),
         np.empty((head.classes, size)),
         np.empty((head.experts, size)),
-        np.empty(size),
-        np.empty(most * size),
+        np.empty((1, size)),
+        np.empty((most, size)),
         np.empty((dim, dim)),
         np.empty((block.weight.shape[0], dim, dim)),
     )
@@ -183,11 +183,14 @@ def _gradient(weights: Floats, gradient: Floats, block: Block, head: Head, work:
     loss: float = _head(weights, gradient, angles, head, work)
 
     # V = U^T dL/dU
-    d_block = np.empty((dim, dim))
+    d_block, core = np.empty((dim, dim)), np.zeros((dim, dim))
     _correlate(work.amplitudes, work.states, d_block)
-    core = np.empty((dim, dim))
-    _product(np.ascontiguousarray(total.T), d_block, core)
-    gradient[:angles] = 0.0
+    for k in range(dim):
+        for i in range(dim):
+            for j in range(dim):
+                core[i, j] += total[k, i] * d_block[k, j]
+    for i in range(angles):
+        gradient[i] = 0.0
     _block_gradient(gradient, block, work.before, core, work.moved)
     return loss
 
@@ -197,7 +200,9 @@ def _products(weights: Floats, block: Block, before: Floats, moved: Floats) -> F
     """The product of all layers; `before` (layer, dim, dim) gets the product before each."""
     layers, qubits = block.weight.shape
     dim = len(block.axis)
-    total = np.eye(dim)
+    total = np.zeros((dim, dim))
+    for i in range(dim):
+        total[i, i] = 1.0
     for layer in range(layers):
         for i in range(dim):
             for j in range(dim):
@@ -263,50 +268,70 @@ def _block_gradient(
 @_fast.no_type_check
 def _head(weights: Floats, gradient: Floats, angles: int, head: Head, work: Work) -> float:
     """Gate and experts forward and back; amplitudes become their cotangent; the mean loss."""
-    size, count = work.labels.shape[0], work.features.shape[0]
-    maps = head.experts * head.classes
-    matrix = weights[angles : angles + maps * count].reshape(maps, count)
-    bias = weights[angles + maps * count : angles + maps * (count + 1)]
-    work.scores[:] = 0.0
-    for i in range(work.amplitudes.shape[0]):
-        e = head.expert[i]
+    features, labels, amplitudes = work.features, work.labels, work.amplitudes
+    scores, gates, d_scores = work.scores, work.gates, work.d_scores
+    opinions, logits = work.opinions, work.logits
+    experts, classes, expert = head.experts, head.classes, head.expert
+    size, count = labels.shape[0], features.shape[0]
+    maps = experts * classes
+    biases = angles + maps * count
+    _clear(scores)
+    for i in range(amplitudes.shape[0]):
+        e = expert[i]
         for b in range(size):
-            work.scores[e, b] += work.amplitudes[i, b] * work.amplitudes[i, b]
+            scores[e, b] += amplitudes[i, b] * amplitudes[i, b]
     inverse = math.exp(-weights[-1]) if head.gate == TEMPERATURE else 1.0
-    work.gates[:] = work.scores
-    if head.gate != PROBABILITY:
-        _softmax(work.gates, inverse, work)
-
-    _product(matrix, work.features, work.opinions)
-    work.logits[:] = 0.0
-    for row in range(maps):
-        e, k = row // head.classes, row % head.classes
+    for e in range(experts):
         for b in range(size):
-            work.opinions[row, b] += bias[row]
-            work.logits[k, b] += work.gates[e, b] * work.opinions[row, b]
-    loss: float = _cross_entropy(work)
+            gates[e, b] = scores[e, b]
+    if head.gate != PROBABILITY:
+        _softmax(gates, inverse, work.row, work.shifted)
 
-    work.d_scores[:] = 0.0
+    _clear(logits)
     for row in range(maps):
-        e, k = row // head.classes, row % head.classes
+        e, k = row // classes, row % classes
+        for b in range(size):
+            opinions[row, b] = weights[biases + row]
+        for j in range(count):
+            factor = weights[angles + row * count + j]
+            for b in range(size):
+                opinions[row, b] += factor * features[j, b]
+        for b in range(size):
+            logits[k, b] += gates[e, b] * opinions[row, b]
+    loss: float = _cross_entropy(logits, labels, work.row, work.shifted)
+
+    _clear(d_scores)
+    for row in range(maps):
+        e, k = row // classes, row % classes
         slope = 0.0
         for b in range(size):
-            work.d_scores[e, b] += work.logits[k, b] * work.opinions[row, b]
-            work.opinions[row, b] = work.gates[e, b] * work.logits[k, b]
-            slope += work.opinions[row, b]
-        gradient[angles + maps * count + row] = slope
-    slopes = gradient[angles : angles + maps * count].reshape(maps, count)
-    _correlate(work.opinions, work.features, slopes)
+            d_scores[e, b] += logits[k, b] * opinions[row, b]
+            opinions[row, b] = gates[e, b] * logits[k, b]
+            slope += opinions[row, b]
+        gradient[biases + row] = slope
+        for j in range(count):
+            slope = 0.0
+            for b in range(size):
+                slope += opinions[row, b] * features[j, b]
+            gradient[angles + row * count + j] = slope
 
     if head.gate != PROBABILITY:
-        to_log = _softmax_back(inverse, work)
+        to_log = _softmax_back(gates, scores, d_scores, inverse, work.row)
         if head.gate == TEMPERATURE:
             gradient[-1] = to_log
-    for i in range(work.amplitudes.shape[0]):
-        e = head.expert[i]
+    for i in range(amplitudes.shape[0]):
+        e = expert[i]
         for b in range(size):
-            work.amplitudes[i, b] *= 2.0 * work.d_scores[e, b]
+            amplitudes[i, b] *= 2.0 * d_scores[e, b]
     return loss
+
+
+@_fast.no_type_check
+def _clear(rows: Floats) -> None:
+    # as loops: a slice assignment takes numba a second to compile
+    for r in range(rows.shape[0]):
+        for b in range(rows.shape[1]):
+            rows[r, b] = 0.0
 
 
 @_fast.no_type_check
@@ -333,86 +358,91 @@ def _correlate(left: Floats, right: Floats, out: Floats) -> None:
 
 
 @_fast.no_type_check
-def _softmax(values: Floats, inverse: float, work: Work) -> None:
-    """softmax(values * inverse) over the first axis, in place; `work.row` gets the norms."""
+def _softmax(values: Floats, inverse: float, row: Floats, shifted: Floats) -> None:
+    """softmax(values * inverse) over the first axis, in place; `row` and `shifted` are room."""
     rows, size = values.shape
-    top = work.row
-    top[:] = values[0]
+    for b in range(size):
+        row[0, b] = values[0, b]
     for r in range(1, rows):
         for b in range(size):
-            top[b] = values[r, b] if values[r, b] > top[b] else top[b]
+            row[0, b] = values[r, b] if values[r, b] > row[0, b] else row[0, b]
     for r in range(rows):
         for b in range(size):
-            values[r, b] = (values[r, b] - top[b]) * inverse
-    _exp(values.reshape(rows * size), work.shifted[: rows * size])
-    norm = work.row
-    norm[:] = values[0]
+            values[r, b] = (values[r, b] - row[0, b]) * inverse
+    _exp(values, shifted)
+    for b in range(size):
+        row[0, b] = values[0, b]
     for r in range(1, rows):
         for b in range(size):
-            norm[b] += values[r, b]
+            row[0, b] += values[r, b]
     for r in range(rows):
         for b in range(size):
-            values[r, b] /= norm[b]
+            values[r, b] /= row[0, b]
 
 
 @_fast.no_type_check
-def _softmax_back(inverse: float, work: Work) -> float:
-    """Turns d(gates) into d(scores) in place; returns the gradient to log T."""
-    experts, size = work.gates.shape
-    mean = work.row
-    mean[:] = 0.0
+def _softmax_back(
+    gates: Floats, scores: Floats, slopes: Floats, inverse: float, row: Floats
+) -> float:
+    """Turns slopes from d(gates) into d(scores); returns the gradient to log T."""
+    experts, size = gates.shape
+    mean = row
+    _clear(mean)
     for e in range(experts):
         for b in range(size):
-            mean[b] += work.gates[e, b] * work.d_scores[e, b]
+            mean[0, b] += gates[e, b] * slopes[e, b]
     to_log = 0.0
     for e in range(experts):
         for b in range(size):
-            slope = work.gates[e, b] * (work.d_scores[e, b] - mean[b]) * inverse
-            work.d_scores[e, b] = slope
-            to_log -= slope * work.scores[e, b]
+            slope = gates[e, b] * (slopes[e, b] - mean[0, b]) * inverse
+            slopes[e, b] = slope
+            to_log -= slope * scores[e, b]
     return to_log
 
 
 @_fast.no_type_check
-def _cross_entropy(work: Work) -> float:
+def _cross_entropy(logits: Floats, labels: Ints, row: Floats, shifted: Floats) -> float:
     """Turns logits into d(mean loss)/d(logits) in place; returns the mean loss."""
-    classes, size = work.logits.shape
-    _softmax(work.logits, 1.0, work)
+    classes, size = logits.shape
+    _softmax(logits, 1.0, row, shifted)
     loss, likelihood = 0.0, 1.0
     for b in range(size):
         # one logarithm for many factors, before their product could underflow
-        likelihood *= work.logits[work.labels[b], b]
+        likelihood *= logits[labels[b], b]
         if likelihood < 1e-200:
             loss -= math.log(likelihood)
             likelihood = 1.0
     loss -= math.log(likelihood)
     for k in range(classes):
         for b in range(size):
-            work.logits[k, b] /= size
+            logits[k, b] /= size
     for b in range(size):
-        work.logits[work.labels[b], b] -= 1.0 / size
+        logits[labels[b], b] -= 1.0 / size
     return loss / size
 
 
 @_exact.no_type_check
 def _exp(x: Floats, shifted: Floats) -> None:
-    """exp(x) in place for x <= 0, within 2 units in the last place; x < -700 counts as -700.
+    """exp(x) of a matrix in place for x <= 0, within 2 units in the last place.
 
     x = k ln 2 + r with |r| <= ln 2 / 2: Taylor's series of degree 12 for exp(r), and 2^k by its
-    bit pattern. Adding 1.5 * 2^52 rounds to a whole number and leaves it in the low bits.
+    bit pattern. Adding 1.5 * 2^52 rounds to a whole number and leaves it in the low bits, hence
+    `shifted`, room of the same size. x < -700 counts as -700.
     """
     for i in range(x.shape[0]):
-        x[i] = -700.0 if x[i] < -700.0 else x[i]  # in this order a nan stays one
-        shifted[i] = x[i] * 1.4426950408889634 + _ROUND
-    for i in range(x.shape[0]):
-        k = shifted[i] - _ROUND
-        r = (x[i] - k * _LN2_HIGH) - k * _LN2_LOW
-        low = _C[6] + r * (
-            _C[7] + r * (_C[8] + r * (_C[9] + r * (_C[10] + r * (_C[11] + r * _C[12]))))
-        )
-        x[i] = _C[0] + r * (_C[1] + r * (_C[2] + r * (_C[3] + r * (_C[4] + r * (_C[5] + r * low)))))
+        for b in range(x.shape[1]):
+            value = -700.0 if x[i, b] < -700.0 else x[i, b]  # in this order a nan stays one
+            x[i, b] = value
+            shifted[i, b] = value * 1.4426950408889634 + _ROUND
+        for b in range(x.shape[1]):
+            k = shifted[i, b] - _ROUND
+            r = (x[i, b] - k * _LN2_HIGH) - k * _LN2_LOW
+            low = _C[9] + r * (_C[10] + r * (_C[11] + r * _C[12]))
+            low = _C[5] + r * (_C[6] + r * (_C[7] + r * (_C[8] + r * low)))
+            x[i, b] = _C[0] + r * (_C[1] + r * (_C[2] + r * (_C[3] + r * (_C[4] + r * low))))
     power = shifted.view(np.int64)
     for i in range(x.shape[0]):
-        power[i] = (power[i] + 1023) << 52
-    for i in range(x.shape[0]):
-        x[i] *= shifted[i]
+        for b in range(x.shape[1]):
+            power[i, b] = (power[i, b] + 1023) << 52
+        for b in range(x.shape[1]):
+            x[i, b] *= shifted[i, b]
