@@ -68,6 +68,7 @@ class AdjointEngine:
         """Nothing is worth keeping: the features as given."""
         return features
 
+    @torch.no_grad()
     def forward(
         self, weights: Float[Tensor, "seed weight"], prepared: Float[Tensor, "s feature batch"]
     ) -> tuple[Float[Tensor, "seed out batch"], Saved]:
@@ -84,6 +85,7 @@ class AdjointEngine:
 
     forward_features = forward
 
+    @torch.no_grad()
     def backward(
         self,
         weights: Float[Tensor, "seed weight"],
@@ -137,16 +139,17 @@ class AdjointEngine:
         columns = self._gates(0, weights, features).wires[:, :, :, 0]
         state = product_state(columns)
         state = state.expand(weights.shape[0], -1, features.shape[-1])
-        state = self.movers[0].forward(state)
+        state = self.movers[0].forward(state).contiguous()
+        buffers = _Buffers(state, torch.empty_like(state))
         for i in range(1, len(self.shared)):
             if self.shared[i]:
                 for a, b, block in blocks[i]:
-                    state = _apply_group(block, state, a, b)
+                    buffers, _ = _apply_group(block, buffers, a, b)
             else:
                 wires = self._gates(i, weights, features).wires
-                state = apply_wires(wires, state, self.wires[i])
-            state = self.movers[i].forward(state)
-        return state
+                buffers = buffers._replace(state=apply_wires(wires, buffers.state, self.wires[i]))
+            buffers = buffers._replace(state=self.movers[i].forward_(buffers.state))
+        return buffers.state
 
     def _unwind(
         self,
@@ -162,14 +165,14 @@ class AdjointEngine:
         to_weights = torch.zeros_like(weights)
         to_features = features.new_zeros((weights.shape[0], *features.shape[1:]))
         pair = torch.stack([state, self.readout.back(state, grad)])
+        spare = torch.empty_like(pair)
         for i in reversed(range(len(self.shared))):
-            pair = self.movers[i].back(pair)
+            pair = self.movers[i].back_(pair)
             if self.shared[i]:
                 for a, b, block in blocks[i]:
-                    front = torch.matmul(block.mH.unsqueeze(1), _to_front(pair, a, b))
+                    (pair, spare), front = _apply_group(block.mH, _Buffers(pair, spare), a, b)
                     gram = torch.matmul(front[1], front[0].mH).sum(1)
                     grams[i, a] = grams[i, a] + gram if (i, a) in grams else gram
-                    pair = _from_front(front, pair.shape, a, b)
                 continue
             rotations = self.rotations[i]
             gates = self._gates(i, weights, features)
@@ -203,33 +206,33 @@ class AdjointEngine:
         return d_weights
 
 
-def _to_front(
-    state: Num[Tensor, "*p seed dim chunk"], a: int, b: int
-) -> Num[Tensor, "*p seed left g rest"]:
-    """Wires a..b-1 as the rows of matrices, so that a group's gate is one matrix product.
+class _Buffers(NamedTuple):
+    """A batch of states, and room for another: fresh megabytes cost more than the arithmetic."""
 
-    Where those wires are the last ones, the matrices would be narrow and many; there they move to
-    the front, which costs a copy and makes one wide product.
-    """
-    split: Tensor = state.unflatten(-2, (2**a, 2 ** (b - a), -1)).flatten(-2)
-    if split.shape[-1] > state.shape[-1]:
-        return split
-    return split.transpose(-3, -2).flatten(-2).unsqueeze(-3)
-
-
-def _from_front(
-    front: Num[Tensor, "*p seed left g rest"], shape: torch.Size, a: int, b: int
-) -> Num[Tensor, "*p seed dim chunk"]:
-    """Undoes `_to_front`."""
-    if front.shape[-3] == 2**a:
-        return front.reshape(shape)
-    split: Tensor = front.squeeze(-3).unflatten(-1, (2**a, shape[-1]))
-    return split.transpose(-3, -2).reshape(shape)
+    state: Num[Tensor, "*p seed dim chunk"]
+    spare: Num[Tensor, "*p seed dim chunk"]
 
 
 def _apply_group(
-    block: Num[Tensor, "s g g"], state: Num[Tensor, "*p seed dim chunk"], a: int, b: int
-) -> Num[Tensor, "*p seed dim chunk"]:
-    """One matrix on wires a..b-1 of every state."""
-    front = torch.matmul(block.unsqueeze(1), _to_front(state, a, b))
-    return _from_front(front, state.shape, a, b)
+    block: Num[Tensor, "s g g"], buffers: _Buffers, a: int, b: int
+) -> tuple[_Buffers, Num[Tensor, "*p seed left g rest"]]:
+    """One matrix on wires a..b-1 of every state; both buffers are written.
+
+    Also gives the new states with those wires as the rows of matrices, valid until the next
+    call. Where the wires are the last ones, the matrices would be narrow and many; there they
+    move to the front, which costs two copies and makes one wide product.
+    """
+    state, spare = buffers
+    *lead, dim, chunk = state.shape
+    left, g = 2**a, 2 ** (b - a)
+    rest = dim // (left * g) * chunk
+    split = (*lead, left, g, rest)
+    if rest > chunk:
+        new = torch.matmul(block.unsqueeze(1), state.view(split), out=spare.view(split))
+        return _Buffers(spare, state), new
+    moved = (*lead, g, left, rest)
+    front = (*lead, 1, g, left * rest)
+    spare.view(moved).copy_(state.view(split).transpose(-3, -2))
+    new = torch.matmul(block.unsqueeze(1), spare.view(front), out=state.view(front))
+    spare.view(split).copy_(state.view(moved).transpose(-3, -2))
+    return _Buffers(spare, state), new

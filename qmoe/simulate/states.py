@@ -140,6 +140,18 @@ class Mover:
             state = state * self.sign
         return state if self.target is None else state.index_select(-2, self.target)
 
+    def forward_(self, state: Num[Tensor, "*s dim batch"]) -> Num[Tensor, "*s dim batch"]:
+        """As `forward`; may write into the given state."""
+        if self.source is not None:
+            state = state.index_select(-2, self.source)
+        return state if self.sign is None else state.mul_(self.sign)
+
+    def back_(self, state: Num[Tensor, "*s dim batch"]) -> Num[Tensor, "*s dim batch"]:
+        """As `back`; may write into the given state."""
+        if self.sign is not None:
+            state = state.mul_(self.sign)
+        return state if self.target is None else state.index_select(-2, self.target)
+
 
 class Readout:
     """Probabilities over the measured qubits, big-endian in their order, and the way back."""
