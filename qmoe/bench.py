@@ -17,6 +17,7 @@ from torch import Tensor
 
 from qmoe import data
 from qmoe.arrays import Floats
+from qmoe.epochs import steps_in
 from qmoe.metrics import accuracy, expert_load, routing_entropy
 from qmoe.moe import MixtureOfExperts, Output
 from qmoe.predict import evaluate
@@ -181,8 +182,7 @@ def _record(
     for name, figures in scored.items():
         metrics[f"accuracy_{name}"] = float(figures.accuracy[i])
         metrics[f"loss_{name}"] = float(figures.loss[i])
-    batch = config.batch_size or scored["train"].rows
-    steps = -(-scored["train"].rows // batch)
+    steps = steps_in(scored["train"].rows, config.batch_size)
     metrics["epoch_kept"] = float(trained.best_epoch[i])
     metrics["steps"] = float(trained.stopped_epoch[i] * steps)
     metrics["features_clipped"] = float(sum(part.clipped))

@@ -50,21 +50,16 @@ def taken_apart(model: MixtureOfExperts) -> _Model | None:
     if not isinstance(program, Program) or program.method != "fused":
         return None
     plan = program.layered
-    simple = all(len(slots) <= 1 for layer in plan.layers[1:] for slots in layer.slots)
-    one_upload = all(layer.kind == "weight" for layer in plan.layers[1:]) and not any(
-        slot.angle is not None and slot.angle.weights
-        for slots in plan.layers[0].slots
-        for slot in slots
-    )
-    one_weight = all(
-        slot.angle is None or len(slot.angle.weights) == 1
-        for layer in plan.layers[1:]
-        for slots in layer.slots
+    one_upload = program.engine(torch.float64, torch.device("cpu")).cacheable
+    wires = [slots for layer in plan.layers[1:] for slots in layer.slots]
+    simple = all(
+        len(slots) <= 1 and (slot.angle is None or len(slot.angle.weights) == 1)
+        for slots in wires
         for slot in slots
     )
     head = model.gate.top_k is None and not model.load_balance
-    if plan.real and simple and one_upload and one_weight and head:
-        return _Model(router, program, plan) if plan.num_qubits <= MOST_QUBITS else None
+    if plan.real and plan.num_qubits <= MOST_QUBITS and one_upload and simple and head:
+        return _Model(router, program, plan)
     return None
 
 

@@ -39,17 +39,13 @@ class Orders:
     def __init__(self, rows: int, size: int | None, root: int, seeds: Sequence[int]) -> None:
         self.rows = rows
         self.size = rows if size is None else min(size, rows)
+        self.steps = steps_in(rows, size)
         self.streams = [stream(root, seed, "batches") for seed in seeds]
 
     @property
     def full_batch(self) -> bool:
         """Whether one batch holds everything, so that order does not matter."""
         return self.size == self.rows
-
-    @property
-    def steps(self) -> int:
-        """Batches in an epoch; the last may be smaller."""
-        return -(-self.rows // self.size)
 
     def next(self) -> Int64[Ints, "seed row"]:
         """The permutations of the next epoch."""
@@ -109,6 +105,15 @@ class PlainEpochs:
             self.adam.step(gradient.to_weights)
             total += gradient.cross_entropy
         return total / self.orders.steps
+
+
+def steps_in(rows: int, size: int | None) -> int:
+    """Batches in an epoch: the last may be smaller, and no size is one batch of everything.
+
+    >>> steps_in(1000, 64), steps_in(1000, None)
+    (16, 1)
+    """
+    return 1 if size is None else -(-rows // size)
 
 
 def one_hot(labels: Int[Tensor, "s batch"], num_classes: int) -> Int[Tensor, "s class batch"]:

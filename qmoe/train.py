@@ -138,12 +138,11 @@ def _engine(
     orders: Orders,
     config: TrainConfig,
 ) -> Epochs:
-    many = config.epochs * orders.steps >= FEWEST_STEPS
-    if config.engine == "plain" or (config.engine == "auto" and not many):
-        return PlainEpochs(model, weights, data, orders, config.learning_rate)
-    if covers(model, weights):
+    asked = config.engine == "compiled"
+    many = config.engine == "auto" and config.epochs * orders.steps >= FEWEST_STEPS
+    if (asked or many) and covers(model, weights):
         return CompiledEpochs(model, weights, data, orders, config.learning_rate)
-    if config.engine == "compiled":
+    if asked:
         raise InputError(
             got=f"engine 'compiled' for {model.router.label}",
             expected="a real circuit of few qubits with one upload, on the CPU in float64",

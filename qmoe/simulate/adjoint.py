@@ -148,7 +148,7 @@ class AdjointEngine:
             else:
                 wires = self._gates(i, weights, features).wires
                 buffers = buffers._replace(state=apply_wires(wires, buffers.state, self.wires[i]))
-            buffers = buffers._replace(state=self.movers[i].forward_(buffers.state))
+            buffers = buffers._replace(state=self.movers[i].forward(buffers.state, reuse=True))
         return buffers.state
 
     def _unwind(
@@ -167,7 +167,7 @@ class AdjointEngine:
         pair = torch.stack([state, self.readout.back(state, grad)])
         spare = torch.empty_like(pair)
         for i in reversed(range(len(self.shared))):
-            pair = self.movers[i].back_(pair)
+            pair = self.movers[i].back(pair, reuse=True)
             if self.shared[i]:
                 for a, b, block in blocks[i]:
                     (pair, spare), front = _apply_group(block.mH, _Buffers(pair, spare), a, b)

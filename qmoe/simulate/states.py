@@ -128,29 +128,25 @@ class Mover:
         """Whether it does nothing."""
         return self.source is None and self.sign is None
 
-    def forward(self, state: Num[Tensor, "*s dim batch"]) -> Num[Tensor, "*s dim batch"]:
-        """psi_out[i] = sign[i] psi[source[i]]."""
+    def forward(
+        self, state: Num[Tensor, "*s dim batch"], *, reuse: bool = False
+    ) -> Num[Tensor, "*s dim batch"]:
+        """psi_out[i] = sign[i] psi[source[i]]; `reuse` may write into the given state."""
         if self.source is not None:
             state = state.index_select(-2, self.source)
-        return state if self.sign is None else state * self.sign
+        return self._flip(state, reuse)
 
-    def back(self, state: Num[Tensor, "*s dim batch"]) -> Num[Tensor, "*s dim batch"]:
-        """The inverse, which is also the adjoint."""
-        if self.sign is not None:
-            state = state * self.sign
+    def back(
+        self, state: Num[Tensor, "*s dim batch"], *, reuse: bool = False
+    ) -> Num[Tensor, "*s dim batch"]:
+        """The inverse, which is also the adjoint; `reuse` may write into the given state."""
+        state = self._flip(state, reuse)
         return state if self.target is None else state.index_select(-2, self.target)
 
-    def forward_(self, state: Num[Tensor, "*s dim batch"]) -> Num[Tensor, "*s dim batch"]:
-        """As `forward`; may write into the given state."""
-        if self.source is not None:
-            state = state.index_select(-2, self.source)
-        return state if self.sign is None else state.mul_(self.sign)
-
-    def back_(self, state: Num[Tensor, "*s dim batch"]) -> Num[Tensor, "*s dim batch"]:
-        """As `back`; may write into the given state."""
-        if self.sign is not None:
-            state = state.mul_(self.sign)
-        return state if self.target is None else state.index_select(-2, self.target)
+    def _flip(self, state: Num[Tensor, "*s dim batch"], reuse: bool) -> Num[Tensor, "*s dim batch"]:
+        if self.sign is None:
+            return state
+        return state.mul_(self.sign) if reuse else state * self.sign
 
 
 class Readout:
