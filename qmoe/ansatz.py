@@ -16,7 +16,7 @@ from qmoe.angles import whole
 from qmoe.circuit import Circuit, Feature, Op, Weight
 from qmoe.errors import InputError, unknown
 
-ENTANGLERS = ("chain", "ring")
+ENTANGLERS = ("chain", "ring", "none")
 Ansatz: TypeAlias = Callable[..., Circuit]
 
 
@@ -32,8 +32,8 @@ def paper(
     Args:
         num_qubits: The number of qubits and of features, at least 1.
         layers: The number of layers, at least 1.
-        entangler: "chain" (CZ on i, i+1) or "ring" (also the last with the first); with two
-            qubits both are one CZ.
+        entangler: "chain" (CZ on i, i+1), "ring" (also the last with the first; with two qubits
+            both are one CZ) or "none", which leaves every qubit by itself.
         measured: The measured qubits, most significant bit first; None measures all.
 
     >>> [op.gate for op in paper(2, 1).ops if not op.is_mark]
@@ -142,6 +142,8 @@ def _cz_pairs(num_qubits: int, layers: int, entangler: str) -> list[tuple[int, i
     _check_sizes(num_qubits, layers)
     if entangler not in ENTANGLERS:
         raise unknown("entangler", entangler, ENTANGLERS)
+    if entangler == "none":
+        return []
     pairs = [(i, i + 1) for i in range(num_qubits - 1)]
     if entangler == "ring" and num_qubits > 2:
         pairs.append((num_qubits - 1, 0))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,9 +15,16 @@ from typer.exceptions import TyperException
 from qmoe.errors import InputError, QmoeError, unknown
 
 if TYPE_CHECKING:
+    from qmoe.plan import Plan
     from qmoe.provenance import Provenance
 
-STUDIES = {"ablation": "qmoe.studies.ablation:ablation"}
+STUDIES = {
+    name: f"qmoe.studies.{name}:{name}"
+    for name in (
+        *("ablation", "efficiency", "interference", "convergence", "trainability"),
+        *("images", "hunt"),
+    )
+}
 
 app = typer.Typer(
     name="qmoe",
@@ -25,7 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-data_app = typer.Typer(help="Data sets: what there is.", no_args_is_help=True)
+data_app = typer.Typer(help="Data sets: what there is, and downloads.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 
 Seed = Annotated[int, typer.Option("--seed", help="Root seed of every random stream.")]
@@ -37,6 +46,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print results as JSON.")]
 Threads = Annotated[
     int, typer.Option("--threads", help="Threads; one is fastest below about 8 qubits.")
 ]
+Trials = Annotated[
+    int, typer.Option("--trials", help="Trials per family, chosen from on validation.")
+]
+Workers = Annotated[int | None, typer.Option("--workers", help="Processes; default one per core.")]
 Device = Annotated[str, typer.Option("--device", help="Torch device: cpu, cuda, ...")]
 
 
@@ -46,42 +59,60 @@ def run(
     seeds: Annotated[
         int | None, typer.Option("--seeds", help="Number of paired seeds; default the suite's.")
     ] = None,
+    trials: Annotated[
+        int | None, typer.Option("--trials", help="Trials per family; default the suite's.")
+    ] = None,
     seed: Seed = 0,
     out: Out = None,
-    threads: Threads = 1,
+    workers: Workers = None,
     device: Device = "cpu",
     json_: Json = False,
 ) -> None:
-    """Run a suite (default: quick, the main job) and write its report."""
-    from qmoe.suite import load, resolve
+    """Run a suite (default: quick, the main job) and write its report.
+
+    Interrupted, it keeps what is finished: the same command goes on from there.
+    """
+    from qmoe.suite import load, resolve, setup
 
     chosen = load(suite)
     count = chosen.seeds if seeds is None else seeds
-    steps = [(resolve(step.call), step.options) for step in chosen.steps]
-    _finish(steps, chosen.name, seed, count, threads, device, out, json_)
+    made = setup(seed, count, chosen.trials if trials is None else trials)
+    plans = [resolve(step.call)(made, **step.options) for step in chosen.steps]
+    _finish(plans, chosen.name, seed, workers, device, out, json_, estimated=chosen.estimate)
 
 
 @app.command(epilog="Example: qmoe study ablation --protocol notebook --seeds 30")
 def study(
     name: Annotated[str, typer.Argument(help="The study: " + ", ".join(STUDIES))],
     protocol: Annotated[
-        str, typer.Option("--protocol", help="controlled, notebook or both.")
-    ] = "both",
-    data: Annotated[str, typer.Option("--data", help="Data of the controlled protocol.")] = "moons",
+        str | None, typer.Option("--protocol", help="ablation: controlled, notebook or both.")
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option("--data", help="ablation: one data set; default both moons.")
+    ] = None,
     seeds: Seeds = 30,
+    trials: Trials = 12,
     seed: Seed = 0,
     out: Out = None,
-    threads: Threads = 1,
+    workers: Workers = None,
     device: Device = "cpu",
     json_: Json = False,
 ) -> None:
     """Run one study and write its report."""
-    from qmoe.suite import resolve
+    from qmoe.suite import resolve, setup
 
     if name not in STUDIES:
         raise unknown("study", name, STUDIES)
-    steps = [(resolve(STUDIES[name]), {"protocol": protocol, "data": data})]
-    _finish(steps, name, seed, seeds, threads, device, out, json_)
+    given = {"protocol": protocol, "data": data}
+    options = {key: value for key, value in given.items() if value is not None}
+    if options and name != "ablation":
+        raise InputError(
+            got=f"--{next(iter(options))} for study {name}",
+            expected="no such option",
+            do="leave it out",
+        )
+    plan = resolve(STUDIES[name])(setup(seed, seeds, trials), **options)
+    _finish([plan], name, seed, workers, device, out, json_, estimated=True)
 
 
 @app.command(
@@ -124,7 +155,20 @@ def train(
     patience: Annotated[
         int | None, typer.Option("--patience", help="Stop after this many epochs without gain.")
     ] = None,
+    layerwise: Annotated[
+        bool, typer.Option("--layerwise", help="Grow the circuit a layer at a time.")
+    ] = False,
+    init_scale: Annotated[
+        float, typer.Option("--init-scale", help="Factor of the router's starting numbers.")
+    ] = 1.0,
+    embedding_scale: Annotated[
+        float, typer.Option("--embedding-scale", help="Factor of the features the router sees.")
+    ] = 1.0,
+    expert_hidden: Annotated[
+        int | None, typer.Option("--expert-hidden", help="Hidden units per expert; default none.")
+    ] = None,
     seeds: Seeds = 1,
+    trials: Trials = 1,
     seed: Seed = 0,
     out: Out = None,
     threads: Threads = 1,
@@ -132,27 +176,36 @@ def train(
     json_: Json = False,
 ) -> None:
     """Train one router on one data set, for one seed or many, and write its report."""
+    from qmoe.scaling import scaler_kind
     from qmoe.studies.single import single
+    from qmoe.suite import setup
     from qmoe.texts import name_and_options
     from qmoe.train import TrainConfig
+    from qmoe.trial import Trial
 
     name, options = name_and_options(router, "router")
     if layers is not None:
         options["layers"] = layers
-    wanted = {
-        "source": data,
-        "target": target,
-        "router": name,
-        "options": options,
-        "experts": experts,
-        "gate": gate,
-        "top_k": top_k,
-        "load_balance": load_balance,
-        "scaler": scaler,
-        "pca": pca,
-        "config": TrainConfig(epochs, batch_size, learning_rate, patience, device=device),
-    }
-    _finish([(single, wanted)], "train", seed, seeds, threads, device, out, json_)
+    plan = single(
+        setup(seed, seeds, trials),
+        source=data,
+        target=target,
+        config=TrainConfig(
+            epochs, batch_size, patience=patience, layerwise=layerwise, device=device
+        ),
+        trial=Trial(
+            learning_rate, scaler_kind(scaler), init_scale, embedding_scale=embedding_scale
+        ),
+        router=name,
+        options=options,
+        experts=experts,
+        gate=gate,
+        top_k=top_k,
+        load_balance=load_balance,
+        expert_hidden=expert_hidden,
+        pca=pca,
+    )
+    _finish([plan], "train", seed, 1, device, out, json_, threads=threads, resumable=False)
 
 
 @app.command(epilog="Example: qmoe predict runs/latest/checkpoints/NAME --data my.csv --target y")
@@ -191,11 +244,50 @@ def report(
     _tell(Run.open(run).path, out, json_)
 
 
+@app.command(epilog="Example: qmoe claims --claim C7")
+def claims(
+    run: Annotated[
+        str | None,
+        typer.Argument(help="A run's folder, its id, 'latest', or a file; default as committed."),
+    ] = None,
+    claim: Annotated[str | None, typer.Option("--claim", help="One claim, C1 to C14.")] = None,
+    export: Annotated[
+        Path | None, typer.Option("--export", help="Write results and verdicts to this file.")
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Judge the published claims by stored results; exit code 1 if these contradict themselves."""
+    from rich.console import Console
+
+    from qmoe.claims import CLAIMS, disagreements, judged, with_verdicts
+    from qmoe.claims.written import as_json, blocks, heading
+    from qmoe.evidence import of_run
+
+    if claim is not None and claim not in {known.id for known in CLAIMS}:
+        raise unknown("claim", claim, [known.id for known in CLAIMS])
+    evidence = of_run(run)
+    found = judged(evidence, [known for known in CLAIMS if claim in (None, known.id)])
+    if json_:
+        typer.echo(json.dumps(as_json(evidence, found), allow_nan=False))
+    else:
+        console = Console(highlight=False)
+        console.print(heading(evidence), markup=False)
+        for block in blocks(evidence, found):
+            console.print(block)
+    wrong = disagreements(evidence)
+    if wrong:
+        raise QmoeError(f"stored verdicts are not derived again: {'; '.join(wrong)}")
+    if export is not None:
+        with_verdicts(evidence.small()).write(export)
+
+
 @data_app.command("list", epilog="Example: qmoe data list --json")
 def data_list(json_: Json = False) -> None:
-    """The named data sets."""
+    """The named data sets, and which image sets are not on this machine yet."""
     from qmoe.data import catalogue
+    from qmoe.images import IMAGE_SETS, find
 
+    absent = {name for name, images in IMAGE_SETS.items() if find(images) is None}
     if json_:
         rows = [
             {
@@ -205,6 +297,7 @@ def data_list(json_: Json = False) -> None:
                 "classes": entry.classes,
                 "options": dict(entry.options),
                 "description": entry.description,
+                "present": entry.name not in absent,
             }
             for entry in catalogue()
         ]
@@ -214,43 +307,79 @@ def data_list(json_: Json = False) -> None:
     from rich.table import Table
 
     table = Table("name", "rows", "features", "classes", "options", "what it is")
+    table.columns[0].no_wrap = True
     for entry in catalogue():
+        hint = f" (not here yet: qmoe data fetch {entry.name})" if entry.name in absent else ""
         table.add_row(
             entry.name,
             str(entry.rows or "drawn"),
             str(entry.features),
             str(entry.classes),
             ", ".join(f"{key}={value}" for key, value in entry.options.items()),
-            entry.description,
+            entry.description + hint,
         )
     Console().print(table)
 
 
+@data_app.command("fetch", epilog="Example: qmoe data fetch mnist")
+def data_fetch(
+    name: Annotated[str, typer.Argument(help="The image set: mnist or fashion-mnist.")],
+    url: Annotated[
+        str | None, typer.Option("--url", help="A mirror's folder; default the publisher's.")
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Download an image set into the user's cache folder, checked."""
+    from qmoe.fetch import fetch
+    from qmoe.images import IMAGE_SETS, cache
+    from qmoe.progress import choose
+
+    if name not in IMAGE_SETS:
+        raise unknown("image set", name, IMAGE_SETS)
+    folder = cache() / name
+    new = fetch(IMAGE_SETS[name], folder, url=url, progress=choose(wanted=not json_))
+    if json_:
+        typer.echo(json.dumps({"name": name, "folder": str(folder), "downloaded": list(new)}))
+    else:
+        typer.echo(f"{name} is in {folder} ({len(new)} files downloaded)")
+
+
 def _finish(
-    steps: Any,
+    plans: Sequence[Plan],
     name: str,
     seed: int,
-    seeds: int,
-    threads: int,
+    workers: int | None,
     device: str,
     out: Path | None,
     json_: bool,
+    *,
+    threads: int = 1,
+    estimated: bool = False,
+    resumable: bool = True,
 ) -> None:
-    """Runs steps into a folder, writes the report, says what came out."""
+    """Carries plans out into a folder, writes the report, says what came out."""
+    from qmoe.angles import whole
+    from qmoe.estimate import estimate, written
+    from qmoe.execution import Job, execute, unfinished
     from qmoe.progress import choose
-    from qmoe.suite import execute, seed_range
+    from qmoe.rundir import check_free
+    from qmoe.store import Store
 
-    seed_range(seeds)
+    if out is not None:
+        check_free(out)
+    count = os.cpu_count() or 1 if workers is None else whole(workers, "workers", 1)
     provenance = _prepare(seed, threads, device)
-    folder = execute(
-        steps,
-        name=name,
-        provenance=provenance,
-        seeds=seeds,
-        device=device,
-        progress=choose(wanted=not json_),
-        out=out,
-    )
+    job = Job(provenance, choose(wanted=not json_), count, device, out)
+    # one program of one router is not worth going on from, and its data may be a changing file
+    store = unfinished(name, plans, job) if resumable else Store(None)
+    if estimated:
+        typer.echo(written(estimate(plans), count, store.count()), err=json_)
+    try:
+        folder = execute(name, plans, store, job)
+    except KeyboardInterrupt:
+        if store.count():
+            typer.echo("what is finished is kept: the same command goes on from there", err=True)
+        raise
     _tell(folder, None, json_)
 
 
@@ -297,7 +426,7 @@ def main() -> None:
     except TyperException as error:
         _stop(f"{error.format_message()} (see: qmoe --help)", error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        _stop("interrupted; nothing was left behind", 130)
+        _stop("interrupted", 130)
     except OSError as error:
         _stop(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), 1)
     sys.exit(code if isinstance(code, int) else 0)

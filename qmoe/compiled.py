@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from qmoe.arrays import Floats, Ints
@@ -78,7 +78,7 @@ class CompiledEpochs:
         weights: Float[Tensor, "seed weight"],
         data: Examples,
         orders: Orders,
-        learning_rate: float,
+        learning_rates: Float[Tensor, " seed"],
     ) -> None:
         from qmoe import kernel
 
@@ -86,11 +86,12 @@ class CompiledEpochs:
         if parts is None:
             raise ValueError("got a model that the kernel does not cover; ask `covers` first")
         self.run = kernel.run_epoch
-        self.weights, self.orders, self.learning_rate = weights, orders, learning_rate
+        self.weights, self.orders = weights, orders
+        self.rates = np.ascontiguousarray(learning_rates.double().numpy())
         self.mean, self.square = np.zeros(weights.shape), np.zeros(weights.shape)
         self.steps = 0
         self.data = kernel.Data(
-            np.ascontiguousarray(model.prepare(data.features).rows.numpy()),
+            np.ascontiguousarray(model.prepare(data.features, data.seen).rows.numpy()),
             np.ascontiguousarray(data.features.numpy()),
             np.ascontiguousarray(data.labels.numpy()),
         )
@@ -105,8 +106,10 @@ class CompiledEpochs:
             _expert_of(parts), experts, model.experts.num_classes, codes[model.gate.kind]
         )
 
-    def epoch(self) -> Float[Tensor, " seed"]:
-        """One pass over the data; the mean cross-entropy of its batches."""
+    def epoch(self, moving: Bool[Tensor, " weight"] | None = None) -> Float[Tensor, " seed"]:
+        """One pass over the data; the mean cross-entropy of its batches. All weights move."""
+        if moving is not None:
+            raise ValueError("got weights to hold still; expected none: use PlainEpochs")
         if self.orders.full_batch:
             order = np.tile(np.arange(self.orders.rows), (len(self.weights), 1))
         else:
@@ -117,7 +120,7 @@ class CompiledEpochs:
             self.mean,
             self.square,
             self.steps,
-            self.learning_rate,
+            self.rates,
             self.orders.size,
             order,
             self.data,

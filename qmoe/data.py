@@ -1,7 +1,8 @@
 """Data sets by name or from the user's file: cut into three parts, scaled, ready to train on.
 
 Synthetic sets are drawn afresh for every seed; fixed sets are cut by class, 60/20/20, another way
-for every seed. Everything fitted is fitted on the training part.
+for every seed; of image sets every seed takes other rows. Everything fitted is fitted on the
+training part.
 """
 
 from __future__ import annotations
@@ -15,7 +16,17 @@ from jaxtyping import Float64, Int64
 
 from qmoe.arrays import Floats, Ints
 from qmoe.catalogue import DataSpec, Entry, catalogue, names
-from qmoe.datasets import Dataset, Sizes, Splits, draw, load, notebook_moons, splits
+from qmoe.datasets import (
+    Dataset,
+    Images,
+    Sizes,
+    Splits,
+    draw,
+    load,
+    notebook_moons,
+    pool,
+    splits,
+)
 from qmoe.errors import InputError
 from qmoe.scaling import Scaler
 
@@ -24,6 +35,7 @@ __all__ = [
     "DataSpec",
     "Dataset",
     "Entry",
+    "Images",
     "Prepared",
     "Sizes",
     "Splits",
@@ -33,6 +45,7 @@ __all__ = [
     "load",
     "names",
     "notebook_moons",
+    "pool",
     "prepared",
     "prepared_notebook",
     "prepared_seeds",
@@ -85,42 +98,64 @@ class Stack(NamedTuple):
 
 
 def prepared(
-    source: DataSpec | Dataset,
+    source: DataSpec | Dataset | Images,
     scaler: str = "[0, pi]",
     pca: int | None = None,
     *,
     root: int,
     seed: int,
     sizes: Sizes | None = None,
+    like: Prepared | None = None,
 ) -> Prepared:
     """The `splits` of one seed under a scaler (and PCA) fitted on its training part.
+
+    `like`, the same parts under another scaler, lends its PCA, the slow part of wide data.
 
     >>> data = prepared(DataSpec.parse("wine"), pca=2, root=0, seed=3)
     >>> data.X_train.shape, data.X_test.shape, data.clipped.train
     ((106, 2), (36, 2), 0)
     """
     parts = splits(source, root=root, seed=seed, sizes=sizes)
-    return _scaled("controlled", parts, Scaler.fit(parts.train.X, scaler, pca))
+    if like is None:
+        return _scaled("controlled", parts, Scaler.fit(parts.train.X, scaler, pca))
+    made = _scaled("controlled", parts, like.scaler.with_kind(scaler, parts.train.X))
+    lent = like.scaler.projection
+    if like.digest != made.digest or pca != (lent and len(lent.components)):
+        raise InputError(
+            got=f"another split of {like.name} or another PCA to take the PCA from",
+            expected=f"seed {seed} of {made.name} with pca={pca}",
+            do="prepare it with the same root, sizes and PCA, or anew",
+        )
+    return made
 
 
 def prepared_seeds(
-    source: DataSpec | Dataset,
+    source: DataSpec | Dataset | Images,
     scaler: str = "[0, pi]",
     pca: int | None = None,
     *,
     root: int,
     seeds: Iterable[int],
     sizes: Sizes | None = None,
+    like: Sequence[Prepared] | None = None,
 ) -> list[Prepared]:
-    """`prepared` for each seed in turn; a fixed set or file is read once."""
-    once = load(source) if isinstance(source, DataSpec) and source.fixed else source
-    return [prepared(once, scaler, pca, root=root, seed=seed, sizes=sizes) for seed in seeds]
+    """`prepared` for each seed in turn; a fixed set or file is read once.
+
+    `like` holds the same seeds under another scaler.
+    """
+    once = pool(source) if isinstance(source, DataSpec) and source.fixed else source
+    each = list(seeds)
+    lent = [None] * len(each) if like is None else like
+    return [
+        prepared(once, scaler, pca, root=root, seed=seed, sizes=sizes, like=other)
+        for seed, other in zip(each, lent, strict=True)
+    ]
 
 
-def prepared_notebook(rows: int = 1000) -> Prepared:
-    """The published protocol as it is: all rows scaled to [0, pi] together, no part held out."""
+def prepared_notebook(rows: int = 1000, scaler: str = "[0, pi]") -> Prepared:
+    """The published protocol as it is: all rows scaled together, no part held out."""
     every = notebook_moons(rows)
-    return _scaled("notebook", Splits(every, every, every), Scaler.fit(every.X, "[0, pi]"))
+    return _scaled("notebook", Splits(every, every, every), Scaler.fit(every.X, scaler))
 
 
 def stack(parts: Sequence[Prepared]) -> Stack:

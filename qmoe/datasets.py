@@ -1,4 +1,4 @@
-"""One data set and its three parts: drawn afresh for every seed, or fixed and cut by class."""
+"""One data set and its three parts: drawn afresh for every seed, or taken from fixed rows."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Float64, Int64, UInt8
+from numpy.typing import NDArray
 
 from qmoe import tabular
 from qmoe.arrays import Floats, Ints
 from qmoe.catalogue import SETS, DataSpec
 from qmoe.errors import InputError
+from qmoe.images import IMAGE_SETS, read
 from qmoe.seeds import stream
 
 # Three parts of 60, 20 and 20 % need one row of each class in each.
@@ -44,6 +46,25 @@ class Dataset:
         return content.hexdigest()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Images:
+    """An image set as bytes (row, pixel) in 0..255, an eighth of their size as features.
+
+    Labels y (row,) are in 0..K-1, and `classes` are their names.
+    """
+
+    name: str
+    pixels: UInt8[NDArray[np.uint8], "row pixel"]
+    y: Int64[Ints, " row"]
+    classes: tuple[str, ...]
+
+    def rows(self, index: Int64[Ints, " chosen"] | slice) -> Dataset:
+        """The rows at `index` (`slice(None)` for all), with features in [0, 1]."""
+        X = self.pixels[index].astype(np.float64)
+        X /= 255
+        return Dataset(self.name, X, self.y[index], self.classes, fixed=True)
+
+
 class Splits(NamedTuple):
     """The three disjoint parts of one seed: fit on train, choose on validation, test once."""
 
@@ -65,6 +86,11 @@ class Sizes(NamedTuple):
     test: int = 5000
 
 
+# A test part larger than the training part would widen the intervals of repeated draws from one
+# set: their corrected variance grows with test rows / training rows (see `splits`).
+IMAGE_SIZES = Sizes(2000, 1000, 2000)
+
+
 def draw(spec: DataSpec, rows: int, rng: np.random.Generator) -> Dataset:
     """`rows` fresh points of a synthetic set, shuffled, classes as equal in size as they can be."""
     maker = None if spec.path is not None else SETS[spec.name].draw
@@ -75,20 +101,26 @@ def draw(spec: DataSpec, rows: int, rng: np.random.Generator) -> Dataset:
             expected=f"one of {synthetic}",
             do="load a fixed set instead",
         )
-    arms = SETS[spec.name].classes if spec.arms is None else spec.arms
-    if rows < arms:
+    count = spec.arms or spec.rings or SETS[spec.name].classes
+    if rows < count:
         raise InputError(
             got=f"{rows} rows of {spec}",
-            expected=f"at least {arms}, one per class",
+            expected=f"at least {count}, one per class",
             do="ask for more rows",
         )
     noise = 0.0 if spec.noise is None else spec.noise
-    X, y = maker(rows, rng, noise, arms)
-    return Dataset(str(spec), X, y, tuple(map(str, range(arms))), fixed=False)
+    X, y = maker(rows, rng, noise, count)
+    return Dataset(str(spec), X, y, tuple(map(str, range(count))), fixed=False)
 
 
 def load(spec: DataSpec) -> Dataset:
     """All rows of a fixed set or of the user's file, in their own order."""
+    whole = pool(spec)
+    return whole if isinstance(whole, Dataset) else whole.rows(slice(None))
+
+
+def pool(spec: DataSpec) -> Dataset | Images:
+    """What `splits` takes every seed's parts of a fixed set from, read once; images as bytes."""
     if spec.path is not None:
         table = tabular.read(spec.path, spec.target)
         return Dataset(str(spec), table.X, table.y, table.classes, fixed=True)
@@ -98,6 +130,12 @@ def load(spec: DataSpec) -> Dataset:
             expected="a fixed set or a file to load",
             do="draw it, with a number of rows and a generator",
         )
+    if spec.name in IMAGE_SETS:
+        images = IMAGE_SETS[spec.name]
+        chosen = tuple(range(len(images.classes))) if spec.classes is None else spec.classes
+        pixels, labels = read(images, chosen)
+        y = np.searchsorted(chosen, labels)  # the classes of a spec are in rising order
+        return Images(str(spec), pixels, y, tuple(images.classes[i] for i in chosen))
     from sklearn import datasets
 
     bunch = getattr(datasets, f"load_{spec.name}")()
@@ -106,7 +144,7 @@ def load(spec: DataSpec) -> Dataset:
 
 
 def splits(
-    source: DataSpec | Dataset, *, root: int, seed: int, sizes: Sizes | None = None
+    source: DataSpec | Dataset | Images, *, root: int, seed: int, sizes: Sizes | None = None
 ) -> Splits:
     """The parts of one seed in the `controlled` protocol, from the stream (root, seed, "data").
 
@@ -114,18 +152,29 @@ def splits(
     so that a larger test part leaves the others as they were. A fixed set (or one loaded before,
     which saves reading it again for every seed) is cut by class, with equal sizes for all seeds.
 
+    Of an image set each seed draws three disjoint parts of the given sizes, by class and without
+    replacement, from all its rows: the published training and test parts were written by different
+    people, and a test part that is the same for all seeds would never be re-drawn. The parts of two
+    seeds share rows, as two cuts of a smaller set do, so their population is the same ("this data
+    set, new split") and so is the corrected variance of differences over seeds. Its correlation,
+    test / (train + test), is that of parts that use up the set; parts of a larger set share less,
+    which makes it cautious here.
+
     Raises:
-        InputError: a part is empty, a class is too small to cut, or sizes come with a fixed set.
+        InputError: a part is empty, a class is too small to cut, or sizes come with another fixed
+            set.
     """
     rng = stream(root, seed, "data")
     if isinstance(source, DataSpec) and not source.fixed:
         parts = zip(Sizes() if sizes is None else sizes, rng.spawn(3), strict=True)
         return Splits(*(draw(source, rows, child) for rows, child in parts))
-    data = load(source) if isinstance(source, DataSpec) else source
+    data = pool(source) if isinstance(source, DataSpec) else source
+    if isinstance(data, Images):
+        return _drawn(data, IMAGE_SIZES if sizes is None else sizes, rng)
     if sizes is not None:
         raise InputError(
             got=f"sizes for the fixed set {data.name}",
-            expected="sizes for a synthetic set only (a fixed one is cut 60/20/20)",
+            expected="sizes for a synthetic or an image set only (others are cut 60/20/20)",
             do="leave the sizes out",
         )
     return _cut(data, rng)
@@ -152,12 +201,37 @@ def _cut(data: Dataset, rng: np.random.Generator) -> Splits:
             expected=f"2 or more classes of at least {FEWEST_PER_CLASS} rows",
             do="merge or remove rare classes (a continuous target has no classes)",
         )
-    pieces: tuple[list[Ints], ...] = ([], [], [])
-    for label, count in enumerate(counts.tolist()):
-        rows = rng.permutation(np.flatnonzero(data.y == label))
-        fifth = (count + 2) // 5
-        cuts = np.split(rows, [count - 2 * fifth, count - fifth])
-        for piece, part in zip(pieces, cuts, strict=True):
-            piece.append(part)
-    order = [rng.permutation(np.concatenate(piece)) for piece in pieces]
+    fifth = (counts + 2) // 5
+    order = _deal(data.y, np.stack([counts - 2 * fifth, fifth, fifth]), rng)
     return Splits(*(Dataset(data.name, data.X[i], data.y[i], data.classes, True) for i in order))
+
+
+def _drawn(images: Images, sizes: Sizes, rng: np.random.Generator) -> Splits:
+    """Parts of the given sizes, each with the classes' shares of the whole set."""
+    counts = np.bincount(images.y, minlength=len(images.classes))
+    takes = np.stack([_shares(rows, counts) for rows in sizes])
+    if takes.min() < 1 or (takes.sum(axis=0) > counts).any():
+        raise InputError(
+            got=f"parts of {', '.join(map(str, sizes))} rows of {images.name}",
+            expected=f"a row or more per class in each, and less than {len(images.y):,} in all",
+            do="leave the sizes out, or pass others",
+        )
+    return Splits(*(images.rows(index) for index in _deal(images.y, takes, rng)))
+
+
+def _shares(rows: int, counts: Int64[Ints, " label"]) -> Int64[Ints, " label"]:
+    """`rows` over the classes in proportion to their counts, by largest remainders."""
+    shares, rest = np.divmod(rows * counts, counts.sum())
+    shares[np.argsort(-rest, kind="stable")[: rows - shares.sum()]] += 1
+    return shares
+
+
+def _deal(
+    y: Int64[Ints, " row"], takes: Int64[Ints, "part label"], rng: np.random.Generator
+) -> list[Ints]:
+    """The shuffled rows of disjoint parts, each with `takes` rows of every class."""
+    pieces = []
+    for label, ends in enumerate(takes.cumsum(axis=0).T):
+        rows = rng.permutation(np.flatnonzero(y == label))
+        pieces.append(np.split(rows, ends)[: len(takes)])
+    return [rng.permutation(np.concatenate(part)) for part in zip(*pieces, strict=True)]

@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, Int64, Num
+from jaxtyping import Bool, Float, Int, Int64, Num
 from torch import Tensor
 
 from qmoe.arrays import Ints
@@ -18,29 +18,38 @@ BETAS, EPS = (0.9, 0.999), 1e-8
 
 
 class Examples(NamedTuple):
-    """Features and labels; a seed axis of length 1 is shared by all seeds."""
+    """Features and labels; a seed axis of length 1 is shared by all seeds.
+
+    `seen` is what the router sees of the features; None: the model's own embedding of them.
+    """
 
     features: Float[Tensor, "s feature batch"]
     labels: Int[Tensor, "s batch"]
+    seen: Float[Tensor, "seed feature batch"] | None = None
 
 
 @runtime_checkable
 class Epochs(Protocol):
     """Something that trains weights in place, an epoch at a time."""
 
-    def epoch(self) -> Float[Tensor, " seed"]:
-        """One pass over the data; the mean cross-entropy of its batches."""
+    def epoch(self, moving: Bool[Tensor, " weight"] | None = None) -> Float[Tensor, " seed"]:
+        """One pass over the data; the mean cross-entropy of its batches.
+
+        moving: the weights that may change; None lets all of them.
+        """
         ...
 
 
 class Orders:
     """The order of the samples in every epoch: each seed's own, from its own stream."""
 
-    def __init__(self, rows: int, size: int | None, root: int, seeds: Sequence[int]) -> None:
+    def __init__(
+        self, rows: int, size: int | None, root: int, seeds: Sequence[int], replicate: int = 0
+    ) -> None:
         self.rows = rows
         self.size = rows if size is None else min(size, rows)
         self.steps = steps_in(rows, size)
-        self.streams = [stream(root, seed, "batches") for seed in seeds]
+        self.streams = [stream(root, seed, "batches", replicate) for seed in seeds]
 
     @property
     def full_batch(self) -> bool:
@@ -53,23 +62,32 @@ class Orders:
 
 
 class Adam:
-    """Adam (arXiv 1412.6980) in place on one flat weight vector per seed."""
+    """Adam (arXiv 1412.6980) in place on one flat weight vector per seed, each with its own rate.
 
-    def __init__(self, weights: Float[Tensor, "seed weight"], learning_rate: float) -> None:
-        self.weights, self.learning_rate = weights, learning_rate
+    `step` leaves weights where `moving` is False exactly as they are.
+    """
+
+    def __init__(
+        self, weights: Float[Tensor, "seed weight"], learning_rates: Float[Tensor, " seed"]
+    ) -> None:
+        self.weights, self.rates = weights, learning_rates.to(weights).unsqueeze(1)
         self.mean = torch.zeros_like(weights)
         self.square = torch.zeros_like(weights)
         self.steps = 0
 
-    def step(self, gradient: Float[Tensor, "seed weight"]) -> None:
+    def step(
+        self,
+        gradient: Float[Tensor, "seed weight"],
+        moving: Bool[Tensor, " weight"] | None = None,
+    ) -> None:
         """One update of the weights."""
         self.steps += 1
         first, second = BETAS
         self.mean.lerp_(gradient, 1 - first)
         self.square.mul_(second).addcmul_(gradient, gradient, value=1 - second)
         scale = (self.square / (1 - second**self.steps)).sqrt_().add_(EPS)
-        rate = self.learning_rate / (1 - first**self.steps)
-        self.weights.addcdiv_(self.mean, scale, value=-rate)
+        update = (self.mean / scale).mul_(self.rates / (1 - first**self.steps))
+        self.weights.sub_(update if moving is None else update * moving)
 
 
 class PlainEpochs:
@@ -81,14 +99,14 @@ class PlainEpochs:
         weights: Float[Tensor, "seed weight"],
         data: Examples,
         orders: Orders,
-        learning_rate: float,
+        learning_rates: Float[Tensor, " seed"],
     ) -> None:
         self.model, self.weights, self.orders = model, weights, orders
-        self.data = model.prepare(data.features)
+        self.data = model.prepare(data.features, data.seen)
         self.targets = one_hot(data.labels, model.experts.num_classes).to(weights)
-        self.adam = Adam(weights, learning_rate)
+        self.adam = Adam(weights, learning_rates)
 
-    def epoch(self) -> Float[Tensor, " seed"]:
+    def epoch(self, moving: Bool[Tensor, " weight"] | None = None) -> Float[Tensor, " seed"]:
         """One pass over the data; the mean cross-entropy of its batches."""
         data, targets = self.data, self.targets
         if not self.orders.full_batch:
@@ -102,7 +120,7 @@ class PlainEpochs:
             part = slice(i, i + self.orders.size)
             batch = Prepared(data.rows[..., part], data.features[..., part])
             gradient = self.model.gradient(self.weights, batch, targets[..., part])
-            self.adam.step(gradient.to_weights)
+            self.adam.step(gradient.to_weights, moving)
             total += gradient.cross_entropy
         return total / self.orders.steps
 

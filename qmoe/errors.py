@@ -7,7 +7,7 @@ without a traceback.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 
 class QmoeError(Exception):
@@ -27,6 +27,15 @@ class InputError(QmoeError, ValueError):
 
     def __init__(self, *, got: str, expected: str, do: str) -> None:
         super().__init__(" ".join(f"got {got}; expected {expected}; {do}".split()))
+        self._parts = (got, expected, do)
+
+    def __reduce__(self) -> tuple[Callable[[str, str, str], InputError], tuple[str, str, str]]:
+        """How an error comes back from a worker process."""
+        return _again, self._parts
+
+
+def _again(got: str, expected: str, do: str) -> InputError:
+    return InputError(got=got, expected=expected, do=do)
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> InputError:

@@ -105,7 +105,7 @@ def run_epoch(
     mean: Floats,
     square: Floats,
     first_step: int,
-    rate: float,
+    rates: Floats,
     size: int,
     order: Ints,
     data: Data,
@@ -119,9 +119,9 @@ def run_epoch(
     whole = _scratch(size, data, block, head)
     rest = _scratch(rows % size if rows % size else 1, data, block, head)
     for s in range(weights.shape[0]):
-        shared = data.states.shape[0] == 1
-        states, features = data.states[0 if shared else s], data.features[0 if shared else s]
-        labels = data.labels[0 if shared else s]
+        states = data.states[0 if data.states.shape[0] == 1 else s]
+        features = data.features[0 if data.features.shape[0] == 1 else s]
+        labels = data.labels[0 if data.labels.shape[0] == 1 else s]
         total, steps = 0.0, 0
         for start in range(0, rows, size):
             work = whole if start + size <= rows else rest
@@ -134,7 +134,7 @@ def run_epoch(
                     work.features[i, b] = features[i, row]
             total += _gradient(weights[s], gradient, block, head, work)
             steps += 1
-            _adam(weights[s], mean[s], square[s], gradient, first_step + steps, rate)
+            _adam(weights[s], mean[s], square[s], gradient, first_step + steps, rates[s])
         losses[s] = total / steps
 
 

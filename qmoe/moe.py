@@ -6,7 +6,7 @@ trainable numbers of a seed, in the order router, experts, gate. Batch last ever
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor
 from qmoe.arrays import Floats
 from qmoe.experts import Experts
 from qmoe.gating import Gate
-from qmoe.routers.base import AutogradGradient, FusedRouter, Router
+from qmoe.routers.base import AutogradGradient, Fused, Router, fused
 from qmoe.seeds import stream
 
 
@@ -46,7 +46,8 @@ class MixtureOfExperts:
 
     load_balance: the factor of the Switch Transformer's auxiliary loss (arXiv 2101.03961, eq. 4),
     E times the sum over experts of the share of samples routed to it first times its mean gate
-    weight; 0 leaves it out.
+    weight; 0 leaves it out. init_scale: the factor of the router's starting numbers.
+    embedding_scale: the factor of the features that the router sees; experts see them as they are.
     """
 
     def __init__(
@@ -56,29 +57,47 @@ class MixtureOfExperts:
         gate: Gate,
         *,
         load_balance: float = 0.0,
+        init_scale: float = 1.0,
+        embedding_scale: float = 1.0,
         autograd: bool = False,
     ) -> None:
         self.router, self.experts, self.gate = router, experts, gate
         self.load_balance = load_balance
-        self.fused: FusedRouter = cast(
-            FusedRouter,
-            router
-            if isinstance(router, FusedRouter) and not autograd
-            else AutogradGradient(router),
-        )
+        self.init_scale, self.embedding_scale = init_scale, embedding_scale
+        self.fused: Fused = AutogradGradient(router) if autograd else fused(router)
         self.size = router.size + experts.size + gate.size
         self.sizes = (router.size, experts.size, gate.size)
 
-    def init(self, root: int, seed: int) -> Float64[Floats, " weight"]:
-        """Initial numbers of one seed; experts first, so that every router meets the same ones."""
-        rng = stream(root, seed, "init")
-        experts = self.experts.init(rng)
-        return np.concatenate([self.router.init(rng), experts, np.zeros(self.gate.size)])
+    @property
+    def parameters(self) -> int:
+        """Numbers that train: all but the router's frozen ones."""
+        return self.size - self.router.counts.frozen
 
-    def prepare(self, features: Float[Tensor, "s feature batch"]) -> Prepared:
-        """What does not change while the weights do."""
+    def init(
+        self, root: int, seed: int, scale: float | None = None, replicate: int = 0
+    ) -> Float64[Floats, " weight"]:
+        """Initial numbers of one seed; experts first, so that every router meets the same ones.
+
+        scale: in place of the model's own init_scale. replicate: as in `qmoe.seeds.stream`.
+        """
+        rng = stream(root, seed, "init", replicate)
+        experts = self.experts.init(rng)
+        router = self.router.init(rng, self.init_scale if scale is None else scale)
+        return np.concatenate([router, experts, np.zeros(self.gate.size)])
+
+    def prepare(
+        self,
+        features: Float[Tensor, "s feature batch"],
+        seen: Float[Tensor, "seed feature batch"] | None = None,
+    ) -> Prepared:
+        """What does not change while the weights do.
+
+        seen: the features as the router sees them, in place of the model's own embedding_scale.
+        """
+        if seen is None:
+            seen = features if self.embedding_scale == 1.0 else features * self.embedding_scale
         with torch.no_grad():
-            return Prepared(self.fused.prepare(features), features)
+            return Prepared(self.fused.prepare(seen), features)
 
     def output(self, weights: Float[Tensor, "seed weight"], data: Prepared) -> Output:
         """Class logits and gate weights, without gradients."""
@@ -124,7 +143,7 @@ class MixtureOfExperts:
     ) -> Float[Tensor, " seed"]:
         """The whole loss as autograd sees it: the plain route that `gradient` must agree with."""
         router, experts, gate = weights.split(self.sizes, 1)
-        chosen, _ = self.gate.forward(gate, self.router(router, features))
+        chosen, _ = self.gate.forward(gate, self.router(router, features * self.embedding_scale))
         opinions, _ = self.experts.forward(experts, features)
         logits = (chosen.unsqueeze(2) * opinions).sum(1)
         total = -(targets * logits.log_softmax(1)).sum(1).mean(1)

@@ -128,7 +128,7 @@ class RunWriter:
         self._maps = 0
 
     def __enter__(self) -> RunWriter:
-        _check_free(self.out)
+        check_free(self.out)
         self._made = [p for p in self.out.parents if not p.exists()]
         try:
             self._partial.mkdir(parents=True)
@@ -188,7 +188,7 @@ class RunWriter:
         )
         text = json.dumps(header.model_dump(mode="json"), indent=2, ensure_ascii=False)
         (self._partial / "run.json").write_text(text + "\n", encoding="utf-8")
-        _check_free(self.out)
+        check_free(self.out)
         try:
             self._partial.replace(self.out)
         except OSError as error:
@@ -212,7 +212,12 @@ def _free_name(suite: str, provenance: Provenance, root: Path) -> Path:
     return path
 
 
-def _check_free(out: Path) -> None:
+def check_free(out: Path) -> None:
+    """Refuses an output folder that holds something.
+
+    Raises:
+        InputError: It does.
+    """
     if out.is_symlink() or out.is_file() or (out.is_dir() and any(out.iterdir())):
         raise InputError(
             got=f"output folder {out} that already holds something",

@@ -89,10 +89,18 @@ class Scaler:
         """
         name = scaler_kind(kind)
         _check(X)
-        projection = None if pca is None else _project(X, pca)
-        seen = X if projection is None else _apply(projection, X)
-        shift, width = _moments(seen) if RANGES[name] is None else _extent(seen)
-        return cls(name, _vector(shift), _vector(width), projection)
+        return _fitted(X, name, None if pca is None else _project(X, pca))
+
+    def with_kind(self, kind: str, X: Float64[Floats, "row feature"]) -> Scaler:
+        """What `fit` gives for another kind on the same training rows X, without a PCA anew.
+
+        >>> X = np.array([[0.0, 1.0], [2.0, 5.0], [4.0, 0.0]])
+        >>> Scaler.fit(X, "[0, pi]", 2).with_kind("standard", X) == Scaler.fit(X, "standard", 2)
+        True
+        """
+        name = scaler_kind(kind)
+        self._check(X)
+        return _fitted(X, name, self.projection)
 
     @property
     def num_inputs(self) -> int:
@@ -106,14 +114,8 @@ class Scaler:
 
     def transform(self, X: Float64[Floats, "row feature"]) -> Scaled:
         """The scaled rows and the number of values clipped; `standard` never clips."""
-        if X.shape[1] != self.num_inputs:
-            raise InputError(
-                got=f"{X.shape[1]} features",
-                expected=f"{self.num_inputs}, as the scaler was fitted on",
-                do="pass the same columns in the same order",
-            )
-        _check(X)
-        seen = X if self.projection is None else _apply(self.projection, X)
+        self._check(X)
+        seen = _seen(self.projection, X)
         shift, width = np.array(self.shift), np.array(self.width)
         varies = width > 0
         with np.errstate(over="ignore"):  # a far value over a tiny width: clipped just below
@@ -126,6 +128,15 @@ class Scaler:
         outside[:, ~varies] = (seen != shift)[:, ~varies]
         angles = low + np.clip(unit, 0.0, 1.0) * (high - low)
         return Scaled(np.where(varies, angles, 0.0), int(outside.sum()))
+
+    def _check(self, X: Floats) -> None:
+        if X.shape[1] != self.num_inputs:
+            raise InputError(
+                got=f"{X.shape[1]} features",
+                expected=f"{self.num_inputs}, as the scaler was fitted on",
+                do="pass the same columns in the same order",
+            )
+        _check(X)
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-able dict; Python writes floats so that they read back exactly."""
@@ -175,6 +186,12 @@ def scaler_kind(text: str) -> ScalerKind:
     raise unknown("scaler", text, RANGES)
 
 
+def _fitted(X: Floats, kind: ScalerKind, projection: Projection | None) -> Scaler:
+    seen = _seen(projection, X)
+    shift, width = _moments(seen) if RANGES[kind] is None else _extent(seen)
+    return Scaler(kind, _vector(shift), _vector(width), projection)
+
+
 def _project(X: Floats, count: int) -> Projection:
     """The PCA of the standardised rows, by a full singular value decomposition."""
     mean, scale = _moments(X)
@@ -195,7 +212,10 @@ def _project(X: Floats, count: int) -> Projection:
     return Projection(_vector(mean), _vector(scale), tuple(map(_vector, components)))
 
 
-def _apply(projection: Projection, X: Floats) -> Floats:
+def _seen(projection: Projection | None, X: Floats) -> Floats:
+    """The rows as shift and width see them: projected where there is a PCA."""
+    if projection is None:
+        return X
     seen = _standardise(X, np.array(projection.mean), np.array(projection.scale))
     projected: Floats = seen @ np.array(projection.components).T
     return projected

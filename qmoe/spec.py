@@ -27,6 +27,9 @@ class ModelSpec:
             emits probabilities, else softmax.
         top_k: Keep only the k largest gate weights of each sample; None keeps all.
         load_balance: Factor of the load-balancing loss.
+        init_scale: Factor of the router's starting numbers.
+        embedding_scale: Factor of the features that the router sees.
+        expert_hidden: Hidden units of each expert; None keeps the experts linear.
     """
 
     router: str
@@ -37,6 +40,9 @@ class ModelSpec:
     gate: str = "auto"
     top_k: int | None = None
     load_balance: float = 0.0
+    init_scale: float = 1.0
+    embedding_scale: float = 1.0
+    expert_hidden: int | None = None
 
     def __post_init__(self) -> None:
         whole(self.num_features, "number of features", 1)
@@ -46,6 +52,15 @@ class ModelSpec:
             raise InputError(
                 got=f"load-balance factor {self.load_balance}", expected=">= 0", do="raise it"
             )
+        for name in ("init_scale", "embedding_scale"):
+            if finite(getattr(self, name), name.replace("_", " ")) <= 0:
+                raise InputError(
+                    got=f"{name.replace('_', ' ')} {getattr(self, name)}",
+                    expected="> 0",
+                    do="raise it",
+                )
+        if self.expert_hidden is not None:
+            whole(self.expert_hidden, "hidden units of an expert", 1)
 
     def build(self, *, autograd: bool = False) -> MixtureOfExperts:
         """The model; `autograd` trains it by the plain route instead of hand-written gradients.
@@ -53,7 +68,7 @@ class ModelSpec:
         Raises:
             InputError: An unknown router, option or gate, or a combination that cannot be.
         """
-        from qmoe.experts import LinearExperts
+        from qmoe import experts
         from qmoe.gating import Gate
         from qmoe.moe import MixtureOfExperts
         from qmoe.routers import build
@@ -62,26 +77,27 @@ class ModelSpec:
         kind = self.gate
         if kind == "auto":
             kind = "probability" if router.emits == "probabilities" else "softmax"
+        sizes = (self.num_features, self.num_experts, self.num_classes)
+        hidden = self.expert_hidden
         return MixtureOfExperts(
             router,
-            LinearExperts(self.num_features, self.num_experts, self.num_classes),
+            experts.LinearExperts(*sizes)
+            if hidden is None
+            else experts.MLPExperts(*sizes, hidden=hidden),
             Gate(kind, router.emits, self.num_experts, top_k=self.top_k),
             load_balance=self.load_balance,
+            init_scale=self.init_scale,
+            embedding_scale=self.embedding_scale,
             autograd=autograd,
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON values only; `from_dict` reads them back."""
-        return {
-            "router": self.router,
-            "options": dict(self.options),
-            "num_features": self.num_features,
-            "num_classes": self.num_classes,
-            "num_experts": self.num_experts,
-            "gate": self.gate,
-            "top_k": self.top_k,
-            "load_balance": self.load_balance,
-        }
+        """JSON values only; `from_dict` reads them back. Later additions at their defaults are
+        left out, so that a description from before them is written as it was.
+        """
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        values["options"] = dict(self.options)
+        return {key: v for key, v in values.items() if v != _ADDED.get(key, ...)}
 
     @classmethod
     def from_dict(cls, data: object) -> ModelSpec:
@@ -91,10 +107,10 @@ class ModelSpec:
             InputError: Missing or unknown keys, or values of the wrong type.
         """
         keys = set(cls.__dataclass_fields__)
-        if not isinstance(data, dict) or set(data) != keys:
+        if not isinstance(data, dict) or not keys - set(_ADDED) <= set(data) <= keys:
             raise InputError(
                 got="a model description with other keys",
-                expected=f"exactly {', '.join(sorted(keys))}",
+                expected=f"exactly {', '.join(sorted(keys - set(_ADDED)))}",
                 do="use a checkpoint that this version wrote",
             )
         for key, kind in (("router", str), ("gate", str), ("options", dict)):
@@ -105,3 +121,6 @@ class ModelSpec:
                     do="use a checkpoint that this version wrote",
                 )
         return cls(**data)
+
+
+_ADDED: Mapping[str, Any] = {"init_scale": 1.0, "embedding_scale": 1.0, "expert_hidden": None}

@@ -1,28 +1,28 @@
-"""Suites: named lists of steps, and what a step is given to work with.
+"""Suites: named lists of steps, and what a step plans with.
 
-A step is a function named by its dotted path and imported when it runs. It reads nothing but its
-`Context` and options and leaves Records (and maps, checkpoints) in the run's folder.
+A step is a function named by its dotted path and imported when it runs. From a `Setup` and its
+options it makes a `Plan`; `qmoe.execution` carries plans out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module, resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from qmoe.errors import InputError, unknown
-from qmoe.progress import Advance, Progress
-from qmoe.provenance import Provenance
+from qmoe.plan import Plan
 from qmoe.record import damaged
-from qmoe.rundir import RunWriter, read_bounded
+from qmoe.rundir import read_bounded
+from qmoe.trial import FEWEST_TRIALS, Trial, search
 
 MAX_BYTES = 2**18
 MOST_SEEDS = 100_000
+MOST_TRIALS = 1000
 
 
 class Step(BaseModel):
@@ -46,23 +46,22 @@ class Suite(BaseModel):
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,40}$")]
     description: str = ""
     seeds: Annotated[int, Field(ge=1, le=MOST_SEEDS)] = 30
+    trials: Annotated[int, Field(ge=1, le=MOST_TRIALS)] = FEWEST_TRIALS
+    estimate: bool = False
     steps: Annotated[tuple[Step, ...], Field(min_length=1)]
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
-    """What a step works with: where results go, which seeds, how to show progress."""
+class Setup:
+    """What a study plans with: the root seed, the paired seeds, the trials of every family."""
 
-    writer: RunWriter
-    provenance: Provenance
     root: int
     seeds: tuple[int, ...]
-    device: str
-    progress: Progress
+    trials: tuple[Trial, ...]
 
-    def task(self, title: str, total: int) -> AbstractContextManager[Advance]:
-        """A task with a bar where there is a terminal."""
-        return self.progress(title, total)
+
+Study = Callable[..., Plan]
+"""A function of a `Setup` and keyword options that returns a plan."""
 
 
 def shipped() -> tuple[str, ...]:
@@ -111,27 +110,23 @@ def seed_range(count: int) -> tuple[int, ...]:
     return tuple(range(count))
 
 
-def execute(
-    steps: Sequence[tuple[Callable[..., None], Mapping[str, Any]]],
-    *,
-    name: str,
-    provenance: Provenance,
-    seeds: int,
-    device: str,
-    progress: Progress,
-    out: Path | None,
-) -> Path:
-    """Runs steps into a new run folder, which appears whole or not at all; returns the folder."""
-    chosen = seed_range(seeds)
-    with RunWriter(name, provenance, out=out) as writer:
-        context = Context(writer, provenance, provenance.seed, chosen, device, progress)
-        for step, options in steps:
-            step(context, **options)
-    return writer.out
+def setup(root: int, seeds: int, trials: int) -> Setup:
+    """The setup with seeds 0 to seeds - 1 and that many trials.
+
+    Raises:
+        InputError: Fewer than one of either, or too many.
+    """
+    if not 1 <= trials <= MOST_TRIALS:
+        raise InputError(
+            got=f"{trials} trials",
+            expected=f"from 1 to {MOST_TRIALS}; verdicts need {FEWEST_TRIALS}",
+            do=f"pass --trials {FEWEST_TRIALS}",
+        )
+    return Setup(root, seed_range(seeds), search(trials, root))
 
 
-def resolve(dotted: str) -> Callable[..., None]:
+def resolve(dotted: str) -> Study:
     """The function behind `module:function`."""
     module, _, name = dotted.partition(":")
-    step: Callable[..., None] = getattr(import_module(module), name)
-    return step
+    study: Study = getattr(import_module(module), name)
+    return study

@@ -8,7 +8,7 @@ from qmoe.errors import InputError
 
 
 def name_and_options(text: str, what: str) -> tuple[str, dict[str, Any]]:
-    """A name and its options; numbers, true, false and none become values, the rest stays text.
+    """A name and its options; numbers, true and false become values, the rest stays text.
 
     Lists of whole numbers are written with slashes, one number alone with a slash behind it.
 
@@ -35,7 +35,7 @@ def name_and_options(text: str, what: str) -> tuple[str, dict[str, Any]]:
 
 
 def _value(text: str) -> Any:
-    constants = {"true": True, "false": False, "none": None}
+    constants = {"true": True, "false": False}
     if text.lower() in constants:
         return constants[text.lower()]
     for kind in (int, float):

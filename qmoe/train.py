@@ -22,6 +22,8 @@ from qmoe.compiled import FEWEST_STEPS, CompiledEpochs, covers
 from qmoe.epochs import Epochs, Examples, Orders, PlainEpochs, one_hot
 from qmoe.errors import InputError, QmoeError, unknown
 from qmoe.moe import MixtureOfExperts
+from qmoe.schedule import Layerwise
+from qmoe.trial import Trial
 
 ENGINES = ("auto", "plain", "compiled")
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
@@ -38,6 +40,9 @@ class TrainConfig:
         patience: Epochs without a lower validation cross-entropy after which a seed stops;
             None never stops early (the best weights are still the ones kept).
         evaluate_every: Epochs between evaluations.
+        layerwise: Whether circuit layers are grown one after the other (`qmoe.schedule`).
+        replicate: Which of the independent initialisations and batch orders of each seed; two
+            replicates of one family are equal learners.
         dtype: "float64" or "float32".
         engine: "plain" (tensors), "compiled" (the kernel of `qmoe.kernel`), or "auto": compiled
             where the model is covered and the steps are many and small.
@@ -49,12 +54,15 @@ class TrainConfig:
     learning_rate: float = 0.05
     patience: int | None = None
     evaluate_every: int = 10
+    layerwise: bool = False
+    replicate: int = 0
     dtype: str = "float64"
     device: str = "cpu"
     engine: str = "auto"
 
     def __post_init__(self) -> None:
         whole(self.epochs, "number of epochs", 1)
+        whole(self.replicate, "replicate", 0)
         whole(self.evaluate_every, "epochs between evaluations", 1)
         for value, what in ((self.batch_size, "batch size"), (self.patience, "patience")):
             if value is not None:
@@ -94,24 +102,44 @@ def train(
     *,
     root: int,
     seeds: Sequence[int],
+    trials: Sequence[Trial] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Trained:
     """One model, trained for all seeds at once.
 
+    trials: one per entry of `seeds`, which may then name a seed once per trial; its learning
+        rate, init scale and embedding scale are used (its scaler and gate are the business of
+        whoever prepared data and model). Entries of one seed see the same batches.
     progress: called with the number of epochs done.
 
     Raises:
         InputError: No seeds, repeated seeds, or data of another number of seeds.
-        QmoeError: A loss that is no longer finite.
+        QmoeError: A loss that is no longer finite, where there is nothing else to choose: with
+            trials, such an entry keeps its best weights so far (its first ones if there are none).
     """
-    _check(data, validation, seeds, model.experts.num_classes)
-    start = np.stack([model.init(root, seed) for seed in seeds])
+    _check(data, validation, seeds, trials, model.experts.num_classes)
+    scales = [None] * len(seeds) if trials is None else [trial.init_scale for trial in trials]
+    start = np.stack(
+        [
+            model.init(root, seed, scale, config.replicate)
+            for seed, scale in zip(seeds, scales, strict=True)
+        ]
+    )
     weights = torch.from_numpy(start).to(config.device, DTYPES[config.dtype])
-    orders = Orders(data.labels.shape[1], config.batch_size, root, seeds)
-    engine = _engine(model, weights, data, orders, config)
-    monitor = _Monitor(model, validation, config, weights)
+    rates = weights.new_full((len(seeds),), config.learning_rate)
+    if trials is not None:
+        rates = weights.new_tensor([trial.learning_rate for trial in trials])
+        data = _embedded(data, trials)
+        validation = None if validation is None else _embedded(validation, trials)
+    schedule = Layerwise(model, config.epochs) if config.layerwise else None
+    if schedule is not None:
+        schedule.start(weights)
+    rows = data.labels.shape[1]
+    orders = Orders(rows, config.batch_size, root, seeds, config.replicate)
+    engine = _engine(model, weights, data, orders, config, rates)
+    monitor = _Monitor(model, validation, config, weights, forgiving=trials is not None)
     for epoch in range(1, config.epochs + 1):
-        loss = engine.epoch()
+        loss = engine.epoch(None if schedule is None else schedule.moving(epoch))
         if epoch % config.evaluate_every == 0 or epoch == config.epochs:
             monitor.look(epoch, weights, loss)
         if progress is not None:
@@ -131,24 +159,34 @@ def examples(
     return Examples(rows, torch.from_numpy(labels).to(config.device))
 
 
+def _embedded(data: Examples, trials: Sequence[Trial]) -> Examples:
+    """What each trial's router sees; the features themselves where no trial rescales them."""
+    scales = data.features.new_tensor([trial.embedding_scale for trial in trials])
+    if bool((scales == 1.0).all()):
+        return data._replace(seen=data.features)
+    return data._replace(seen=data.features * scales[:, None, None])
+
+
 def _engine(
     model: MixtureOfExperts,
     weights: Float[Tensor, "seed weight"],
     data: Examples,
     orders: Orders,
     config: TrainConfig,
+    rates: Float[Tensor, " seed"],
 ) -> Epochs:
     asked = config.engine == "compiled"
     many = config.engine == "auto" and config.epochs * orders.steps >= FEWEST_STEPS
-    if (asked or many) and covers(model, weights):
-        return CompiledEpochs(model, weights, data, orders, config.learning_rate)
+    if (asked or many) and not config.layerwise and covers(model, weights):
+        return CompiledEpochs(model, weights, data, orders, rates)
     if asked:
         raise InputError(
             got=f"engine 'compiled' for {model.router.label}",
-            expected="a real circuit of few qubits with one upload, on the CPU in float64",
+            expected="a real circuit of few qubits with one upload, on the CPU in float64, "
+            "all layers at once",
             do="leave the engine at auto",
         )
-    return PlainEpochs(model, weights, data, orders, config.learning_rate)
+    return PlainEpochs(model, weights, data, orders, rates)
 
 
 class _Monitor:
@@ -160,8 +198,11 @@ class _Monitor:
         validation: Examples | None,
         config: TrainConfig,
         weights: Float[Tensor, "seed weight"],
+        *,
+        forgiving: bool = False,
     ) -> None:
         self.model, self.config = model, config
+        self.forgiving = forgiving
         seeds = len(weights)
         self.best = weights.clone()
         self.lowest = np.full(seeds, np.inf)
@@ -172,7 +213,7 @@ class _Monitor:
         self.accuracies: list[Float64[Floats, " seed"]] = []
         self.validation = validation
         if validation is not None:
-            self.prepared = model.prepare(validation.features)
+            self.prepared = model.prepare(validation.features, validation.seen)
             self.targets = one_hot(validation.labels, model.experts.num_classes).to(weights)
 
     @property
@@ -184,7 +225,7 @@ class _Monitor:
     ) -> None:
         losses = loss.double().cpu().numpy()
         gone = ~np.isfinite(losses) & (self.stopped == 0)
-        if gone.any():
+        if gone.any() and not self.forgiving:
             lost = ", ".join(map(str, np.flatnonzero(gone)))
             raise QmoeError(
                 f"the loss is no longer finite at epoch {epoch} (seeds at {lost}); "
@@ -222,9 +263,16 @@ class _Monitor:
 
 
 def _check(
-    data: Examples, validation: Examples | None, seeds: Sequence[int], num_classes: int
+    data: Examples,
+    validation: Examples | None,
+    seeds: Sequence[int],
+    trials: Sequence[Trial] | None,
+    num_classes: int,
 ) -> None:
-    if not seeds or len(set(seeds)) != len(seeds):
+    if trials is not None and len(trials) != len(seeds):
+        raise ValueError(f"got {len(trials)} trials for {len(seeds)} entries; expected one each")
+    entries = list(zip(seeds, trials, strict=True)) if trials is not None else list(seeds)
+    if not seeds or len(set(entries)) != len(entries):
         raise InputError(
             got=f"{len(seeds)} seeds ({len(set(seeds))} different)",
             expected="at least one seed, none twice",

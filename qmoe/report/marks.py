@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from qmoe.columns import QUANTUM
 from qmoe.report.svg import COLOUR
-from qmoe.results import QUANTUM
 
 # Matplotlib's marker and the same shape in a 12 x 12 box, for use beside names.
 _SHAPES = (

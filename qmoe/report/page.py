@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import get_args
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -14,11 +15,23 @@ from markupsafe import Markup
 from qmoe.errors import InputError
 from qmoe.record import Record
 from qmoe.report.marks import marks
-from qmoe.report.sections import sections
+from qmoe.report.searches import searches
+from qmoe.report.sections import MOST_DRAWN, sections
 from qmoe.report.tables import WIDTH
-from qmoe.report.words import interval, number, source_label, written
+from qmoe.report.words import (
+    FEW,
+    counted,
+    interval,
+    number,
+    percent,
+    source_label,
+    typeset,
+    written,
+)
 from qmoe.results import comparisons, summary, table
 from qmoe.rundir import Run
+from qmoe.stats import MARGIN, Word
+from qmoe.trial import FEWEST_TRIALS
 
 PAGE = "index.html"
 
@@ -68,6 +81,7 @@ def write_report(run: Run, out: Path) -> Path:
 def render(run: Run, frame: pd.DataFrame) -> str:
     """The page as text; `frame` is `qmoe.results.load(run)`."""
     styles = marks(zip(frame["router"], frame["family"], strict=True))
+    made = sections(frame, run.records, tuple(run.maps()), styles, searches(run))
     return (
         _environment()
         .get_template("page.html.j2")
@@ -77,7 +91,12 @@ def render(run: Run, frame: pd.DataFrame) -> str:
             commands=_unique(
                 [run.provenance.command, *(r.provenance.command for r in run.records)]
             ),
-            sections=sections(frame, run.records, tuple(run.maps()), styles),
+            sections=made,
+            words=tally(w for s in made for panel in s.panels for w in panel.words.values()),
+            cards=sum(len(section.panels) for section in made) <= FEW,
+            margin=MARGIN,
+            fewest=FEWEST_TRIALS,
+            most_drawn=MOST_DRAWN,
             sources=[source_label(source) for source in _unique(frame["source"])],
             hardware="device" in set(frame["source"]),
             warnings=_warnings(run.records),
@@ -98,6 +117,10 @@ def _environment() -> Environment:
     environment.filters["number"] = number
     environment.filters["interval"] = interval
     environment.filters["written"] = written
+    environment.filters["percent"] = percent
+    environment.filters["typeset"] = typeset
+    environment.filters["counted"] = counted
+    environment.filters["tally"] = tally
     environment.globals["style"] = Markup(_style_sheet(environment))
     return environment
 
@@ -113,6 +136,12 @@ def _csv(frame: pd.DataFrame) -> str:
 
 def _unique(values: Sequence[str] | pd.Series[str]) -> list[str]:
     return list(dict.fromkeys(values))
+
+
+def tally(words: Iterable[str]) -> list[tuple[str, int]]:
+    """How often each verdict was given, in the order of `qmoe.stats.Word`."""
+    counts = Counter(words)
+    return [(word, counts[word]) for word in get_args(Word) if counts[word]]
 
 
 def _warnings(records: Sequence[Record]) -> list[tuple[str, int]]:

@@ -100,7 +100,7 @@ def _score(row: Any) -> Score:
 def _interval(axes: Axes, x: float, score: Score, mark: Mark) -> None:
     low, high = axes.get_ylim()
     if not low <= score.value <= high:
-        _off_scale(axes, x, score.value, mark, below=bool(score.value < low))
+        off_scale(axes, x, score.value, mark, below=bool(score.value < low))
         return
     if score.has_interval:
         ends = [score.low, score.high]
@@ -108,7 +108,7 @@ def _interval(axes: Axes, x: float, score: Score, mark: Mark) -> None:
     axes.plot([x], [score.value], mark.marker, color=mark.colour, markersize=5, markeredgewidth=0)
 
 
-def _off_scale(axes: Axes, x: float, value: float, mark: Mark, *, below: bool) -> None:
+def off_scale(axes: Axes, x: float, value: float, mark: Mark, *, below: bool) -> None:
     """The mark at the edge with an arrow and its value, in place of a point."""
     axes.plot(
         [x],

@@ -1,4 +1,4 @@
-"""Sections of the page: one per protocol, with a panel per data set; like stands with like."""
+"""Sections of the page: one per study and protocol, with a panel per group of like figures."""
 
 from __future__ import annotations
 
@@ -10,15 +10,22 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
+from qmoe.columns import LIKE, SPLITS
+from qmoe.compare import BEST_CONTROL, comparisons, overlap
 from qmoe.record import Record
 from qmoe.report.curves import bands, learning_curves
+from qmoe.report.headline import TESTED, Headline, headline
 from qmoe.report.maps import decision_and_gates
 from qmoe.report.marks import Mark
 from qmoe.report.plots import accuracy_against_parameters, expert_load
+from qmoe.report.searches import Searches, best_of_trials
 from qmoe.report.tables import Axis, DifferenceRow, RouterRow, difference_rows, router_rows
-from qmoe.report.words import ON, Headline, headline, number, source_label
-from qmoe.results import LIKE, SPLITS, comparisons, summary
+from qmoe.report.words import ON, counted, number, source_label
+from qmoe.results import summary
 from qmoe.rundir import RoutingMap
+
+MOST_DRAWN = 12
+"""Routers of one group beyond which their learning curves and loads are not drawn."""
 
 _REASONS = {
     "controlled": (
@@ -48,28 +55,42 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """Everything shown of one data set under one protocol, population and source."""
+    """Everything shown of one group: one data set, protocol, population, source, experts."""
 
     key: str
-    dataset: str
+    title: str
     population: str
     source: str
     on: str
     seeds: str
     split: str
     floor: str
+    budget: str
     headline: Headline | None
     routers: tuple[RouterRow, ...]
     accuracy_axis: Axis | None
+    verdicts: tuple[DifferenceRow, ...]
+    verdict_axis: Axis | None
     differences: tuple[DifferenceRow, ...]
     difference_axis: Axis | None
     parameters: Markup
     load: Markup | None
+    search: Markup | None
     curves: tuple[Card, ...]
     maps: tuple[Card, ...]
     reference: str | None
     settings: tuple[tuple[str, str], ...]
     digests: str
+
+    @property
+    def words(self) -> dict[str, str]:
+        """The verdict on each quantum router."""
+        return {row.router: row.verdict for row in self.verdicts or self.differences}
+
+    @property
+    def tested(self) -> bool:
+        """Whether a verdict here comes from a test."""
+        return any(word in TESTED for word in self.words.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +98,7 @@ class Section:
     """The panels of one protocol of one study, and why they stand apart from the others."""
 
     key: str
+    title: str
     study: str
     protocol: str
     reason: str
@@ -84,56 +106,88 @@ class Section:
 
 
 def sections(
-    df: pd.DataFrame, records: Sequence[Record], maps: Maps, marks: Mapping[str, Mark]
+    df: pd.DataFrame,
+    records: Sequence[Record],
+    maps: Maps,
+    marks: Mapping[str, Mark],
+    searches: Searches,
 ) -> tuple[Section, ...]:
     """The sections of a run: `controlled` first, then `notebook`, then others as they come."""
     places = list(dict.fromkeys(zip(df["study"], df["protocol"], strict=True)))
     places.sort(key=lambda p: _ORDER.index(p[1]) if p[1] in _ORDER else len(_ORDER))
+    studies = df["study"].nunique()
+    sizes = df["experts"].nunique()
     made = []
     for number_, (study, protocol) in enumerate(places, start=1):
         part = df[(df["study"] == study) & (df["protocol"] == protocol)]
         panels = [
-            _panel(f"s{number_}-{i}", group, records, maps, dict(marks))
+            _panel(f"s{number_}-{i}", group, records, maps, dict(marks), searches, sizes > 1)
             for i, (_, group) in enumerate(part.groupby([*LIKE, "accuracy_on"], sort=False), 1)
         ]
         reason = _REASONS.get(protocol, "A protocol of its own, not ranked with any other.")
-        made.append(Section(f"s{number_}", study, protocol, reason, tuple(panels)))
+        title = f"{protocol} protocol" if studies == 1 else f"{study}, {protocol} protocol"
+        title = f"{title[0].upper()}{title[1:]}"
+        made.append(Section(f"s{number_}", title, study, protocol, reason, tuple(panels)))
     return tuple(made)
 
 
 def _panel(
-    key: str, group: pd.DataFrame, records: Sequence[Record], maps: Maps, marks: dict[str, Mark]
+    key: str,
+    group: pd.DataFrame,
+    records: Sequence[Record],
+    maps: Maps,
+    marks: dict[str, Mark],
+    searches: Searches,
+    sized: bool,
 ) -> Panel:
-    rows, first = summary(group), group.iloc[0]
+    rows, first, compared = summary(group), group.iloc[0], comparisons(group)
     routers, accuracy_axis = router_rows(rows, marks)
-    differences, difference_axis = difference_rows(comparisons(group))
-    head = headline(rows, group)
+    registered = compared["control"] == BEST_CONTROL
+    verdicts, verdict_axis = difference_rows(compared[registered])
+    differences, difference_axis = difference_rows(compared[~registered])
+    head = headline(rows, group, compared)
     reference = head.quantum if head else None
     names = [row.router for row in routers]
     groups = {name: group[group["router"] == name] for name in names}
     on = ON[first["accuracy_on"]]
+    found = searches.get(tuple(first[name] for name in LIKE), {})
     return Panel(
         key=key,
-        dataset=first["dataset"],
+        title=_title(first, sized),
         population=first["population"],
         source=source_label(first["source"]),
         on=on,
         seeds=_range(rows["seeds"], "seed"),
         split=_split(first),
         floor=_floor(rows, first),
+        budget=_budget(rows["trials"]),
         headline=head,
         routers=routers,
         accuracy_axis=accuracy_axis,
+        verdicts=verdicts,
+        verdict_axis=verdict_axis,
         differences=differences,
         difference_axis=difference_axis,
         parameters=accuracy_against_parameters(rows, marks, f"{key}-parameters", on),
-        load=expert_load(groups, marks, f"{key}-load"),
-        curves=_curve_cards(key, names, reference, marks, _matching(records, first)),
+        load=expert_load(groups, marks, f"{key}-load") if len(names) <= MOST_DRAWN else None,
+        search=best_of_trials(
+            {name: found[name] for name in names if name in found},
+            overlap(group),
+            marks,
+            f"{key}-search",
+        ),
+        curves=_curve_cards(key, names, reference, marks, _matching(records, group)),
         maps=_map_cards(key, names, marks, maps, group),
         reference=reference,
         settings=_settings(group),
         digests=_digests(group["dataset_digest"]),
     )
+
+
+def _title(first: pd.Series[Any], sized: bool) -> str:
+    """The data set, and the number of experts where the run has several."""
+    experts = counted(int(first["experts"]), "expert") if first["experts"] else "experts unknown"
+    return f"{first['dataset']}, {experts}" if sized else str(first["dataset"])
 
 
 def _curve_cards(
@@ -143,6 +197,8 @@ def _curve_cards(
     marks: dict[str, Mark],
     records: Sequence[Record],
 ) -> tuple[Card, ...]:
+    if len(names) > MOST_DRAWN:
+        return ()
     found = {name: bands([r for r in records if r.router == name]) for name in names}
     cards = []
     for i, name in enumerate(names):
@@ -155,11 +211,14 @@ def _curve_cards(
 def _map_cards(
     key: str, names: Sequence[str], marks: dict[str, Mark], maps: Maps, group: pd.DataFrame
 ) -> tuple[Card, ...]:
-    place = (group.iloc[0]["protocol"], group.iloc[0]["dataset"])
+    first = group.iloc[0]
+    place = (first["protocol"], first["dataset"])
     by_seed = group.set_index(["router", "seed"])["accuracy"]
     cards = []
     for i, (name, routing) in enumerate(maps):
         if name not in names or (routing.protocol, routing.dataset) != place:
+            continue
+        if first["experts"] not in (0, len(routing.gates)):
             continue
         accuracy = float(by_seed.get((name, routing.seed), math.nan))
         note = f"seed {routing.seed}, accuracy {number(accuracy)}"
@@ -168,14 +227,22 @@ def _map_cards(
     return tuple(sorted(cards, key=lambda card: names.index(card.router)))
 
 
-def _matching(records: Sequence[Record], first: pd.Series[Any]) -> list[Record]:
-    return [r for r in records if all(getattr(r, name) == first[name] for name in LIKE)]
+def _matching(records: Sequence[Record], group: pd.DataFrame) -> list[Record]:
+    # The table keeps the place of each record as its index.
+    return [records[i] for i in group.index]
+
+
+def _budget(trials: pd.Series[int]) -> str:
+    searched = trials[trials > 0]
+    if searched.empty:
+        return "choices reused from other numbers of experts"
+    text = f"{_range(searched, 'trial')} per router and seed"
+    return text if len(searched) == len(trials) else f"{text}, some routers reuse a choice"
 
 
 def _range(counts: pd.Series[int], noun: str) -> str:
     low, high = int(counts.min()), int(counts.max())
-    plural = "" if high == 1 else "s"
-    return f"{high} {noun}{plural}" if low == high else f"{low} to {high} {noun}s"
+    return counted(high, noun) if low == high else f"{low} to {counted(high, noun)}"
 
 
 def _split(first: pd.Series[Any]) -> str:
@@ -196,21 +263,33 @@ def _floor(rows: pd.DataFrame, first: pd.Series[Any]) -> str:
 
 
 def _settings(group: pd.DataFrame) -> tuple[tuple[str, str], ...]:
-    """Settings of a data set: one value where all routers agree, else each router's own."""
+    """Settings of a group: one value where all agree, each router's own, or those chosen."""
     shown = []
     for column in [c for c in group.columns if c.startswith("setting_")]:
         by_router = {
-            str(name): ", ".join(dict.fromkeys(_scalar(v) for v in part[column].dropna()))
+            str(name): list(dict.fromkeys(part[column].dropna()))
             for name, part in group.groupby("router", sort=False)
         }
-        by_router = {name: text for name, text in by_router.items() if text}
+        by_router = {name: values for name, values in by_router.items() if values}
         if not by_router:
             continue
-        values = set(by_router.values())
-        same = len(values) == 1 and len(by_router) == group["router"].nunique()
-        text = values.pop() if same else "; ".join(f"{n}: {t}" for n, t in by_router.items())
+        values = list(dict.fromkeys(v for values in by_router.values() for v in values))
+        if any(len(own) > 1 for own in by_router.values()):
+            text = f"chosen for each router and seed: {_listed(values)}"
+        elif len(values) == 1 and len(by_router) == group["router"].nunique():
+            text = _scalar(values[0])
+        else:
+            text = "; ".join(f"{name}: {_scalar(own[0])}" for name, own in by_router.items())
         shown.append((column.removeprefix("setting_").replace("_", " "), text))
     return tuple(shown)
+
+
+def _listed(values: Sequence[Any]) -> str:
+    """A few values one by one, many numbers as their range."""
+    numbers = [v for v in values if isinstance(v, int | float)]
+    if len(numbers) == len(values) > 4:
+        return f"{_scalar(min(numbers))} to {_scalar(max(numbers))}"
+    return ", ".join(_scalar(v) for v in values)
 
 
 def _scalar(value: object) -> str:

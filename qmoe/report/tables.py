@@ -14,7 +14,6 @@ from qmoe.metrics import Score
 from qmoe.report.marks import Mark
 from qmoe.report.scale import NICE, focus
 from qmoe.report.words import number
-from qmoe.results import BEST_CONTROL
 
 WIDTH = 180.0
 """Width of an interval plot in its own units; values map to 6 .. WIDTH - 6."""
@@ -52,7 +51,7 @@ class Drawn:
 
 @dataclass(frozen=True, slots=True)
 class RouterRow:
-    """A row of the accuracy table."""
+    """A row of the tables of accuracy and of sizes; a cost is nan where no record has it."""
 
     router: str
     family: str
@@ -62,31 +61,36 @@ class RouterRow:
     parameters_paper: int
     parameters: int
     model_parameters: int
+    frozen: float
+    multiply_adds: float
+    circuits: float
     loads: tuple[float, ...]
     busiest: Score
     entropy: Score
     seeds: int
     missing: int
+    trials: int
 
 
 @dataclass(frozen=True, slots=True)
 class DifferenceRow:
-    """A row of the table of paired differences."""
+    """A row of a table of paired differences."""
 
     router: str
     control: str
-    best: bool
     chosen: str
     difference: Score
+    level: float
     drawn: Drawn | None
     seeds: int
     verdict: str
+    reason: str
 
 
 def router_rows(
     rows: pd.DataFrame, marks: dict[str, Mark]
 ) -> tuple[tuple[RouterRow, ...], Axis | None]:
-    """Rows of `qmoe.results.summary` of one data set, highest mean accuracy first."""
+    """Rows of `qmoe.results.summary` of one group, highest mean accuracy first."""
     ordered = rows.sort_values("accuracy", ascending=False, kind="stable", na_position="last")
     scores = [_score(row, "accuracy") for _, row in ordered.iterrows()]
     axis = _axis(scores)
@@ -100,11 +104,15 @@ def router_rows(
             parameters_paper=int(row["router_parameters_paper"]),
             parameters=int(row["router_parameters"]),
             model_parameters=int(row["model_parameters"]),
+            frozen=float(row["frozen_numbers"]),
+            multiply_adds=float(row["multiply_adds"]),
+            circuits=float(row["circuits"]),
             loads=tuple(float(load) for load in row["load_ranked"].split()),
             busiest=_score(row, "busiest_expert_load"),
             entropy=_score(row, "routing_entropy"),
             seeds=int(row["seeds"]),
             missing=int(row["missing"]),
+            trials=int(row["trials"]),
         )
         for (_, row), score in zip(ordered.iterrows(), scores, strict=True)
     )
@@ -112,19 +120,20 @@ def router_rows(
 
 
 def difference_rows(rows: pd.DataFrame) -> tuple[tuple[DifferenceRow, ...], Axis | None]:
-    """Rows of `qmoe.results.comparisons` of one data set, in their order."""
+    """Rows of `qmoe.results.comparisons` of one group, in their order."""
     scores = [_score(row, "difference") for _, row in rows.iterrows()]
     axis = _axis(scores, zero=True)
     made = tuple(
         DifferenceRow(
             router=row["router"],
             control=row["control"],
-            best=row["control"] == BEST_CONTROL,
             chosen=row["chosen"],
             difference=score,
+            level=float(row["level"]),
             drawn=_drawn(score, axis),
             seeds=int(row["seeds"]),
             verdict=row["verdict"],
+            reason=row["reason"],
         )
         for (_, row), score in zip(rows.iterrows(), scores, strict=True)
     )

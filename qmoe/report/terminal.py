@@ -3,38 +3,48 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
-from qmoe.metrics import Score
-from qmoe.report.words import ON, headline, written
-from qmoe.results import LIKE, comparisons, summary, table
-from qmoe.rundir import Run
+import pandas as pd
 
-UNTUNED_LINE = "untuned: the routers had no equal search budgets, so there is no verdict"
+from qmoe.columns import LIKE
+from qmoe.compare import BEST_CONTROL, comparisons
+from qmoe.metrics import Score
+from qmoe.report.headline import headline, sentence
+from qmoe.report.words import FEW, ON, counted, written
+from qmoe.results import summary, table
+from qmoe.rundir import Run
 
 
 def summary_text(run: Run) -> str:
-    """One block per protocol and data set: a line per router, then who leads and by how much."""
+    """One block per group: a line per router, then who leads, and the verdicts with reasons.
+
+    A run with more than `FEW` groups leaves the lines of the routers to its page.
+    """
     frame = table(run.records)
     lines: list[str] = []
-    for names, rows in summary(frame).groupby(LIKE, sort=False):
+    groups = summary(frame).groupby(LIKE, sort=False)
+    for names, rows in groups:
         like = dict(zip(LIKE, names, strict=True))
         group = frame[(frame[LIKE] == list(names)).all(axis=1)]
         first = rows.iloc[0]
+        experts = f", {counted(int(like['experts']), 'expert')}" if like["experts"] else ""
         lines.append(
-            f"{like['dataset']}, protocol {like['protocol']}: accuracy on "
-            f"{ON[first['accuracy_on']]}, {first['seeds']} seeds "
+            f"{like['dataset']}{experts}, protocol {like['protocol']}: accuracy on "
+            f"{ON[first['accuracy_on']]}, {counted(int(first['seeds']), 'seed')} "
             f"({like['population']}), {like['source']}"
         )
         width = max(len(name) for name in rows["router"])
-        for _, row in rows.iterrows():
+        for _, row in rows.iterrows() if len(groups) <= FEW else ():
             score = Score(row["accuracy"], row["accuracy_low"], row["accuracy_high"])
             parameters = f"{row['router_parameters']} parameters"
             lines.append(f"  {row['router']:{width}}  {written(score)}  {parameters}")
-        said = headline(rows, group)
+        compared = comparisons(group)
+        said = headline(rows, group, compared)
         if said is not None:
-            lines.append(said.sentence)
-        lines += [UNTUNED_LINE, ""]
+            lines += [said.sentence, *([said.compared] if said.compared else [])]
+        lines += [*_verdicts(compared), ""]
     return "\n".join(lines)
 
 
@@ -45,3 +55,16 @@ def summary_json(run: Run) -> dict[str, Any]:
         "summary": json.loads(summary(frame).to_json(orient="records")),
         "comparisons": json.loads(comparisons(frame).to_json(orient="records")),
     }
+
+
+def _verdicts(compared: pd.DataFrame) -> Iterator[str]:
+    """A line per verdict; those alike in word and reason share one."""
+    registered = compared[compared["control"] == BEST_CONTROL]
+    judged = compared[compared["verdict"] != ""] if registered.empty else registered
+    alike: dict[str, list[str]] = {}
+    for row in judged.itertuples():
+        names = alike.setdefault(sentence(str(row.verdict), str(row.reason)), [])
+        if row.router not in names:
+            names.append(str(row.router))
+    for text, names in alike.items():
+        yield f"{', '.join(names)}: {text}"

@@ -1,15 +1,14 @@
-"""How figures are written on the page, and the sentence that sums a data set up."""
+"""How figures are written on the page and in a terminal."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any
-
-import pandas as pd
+import re
 
 from qmoe.metrics import Score
-from qmoe.results import BEST_CONTROL, QUANTUM, comparisons
+
+FEW = 3
+"""Groups of a run that are summed up one by one at its start; more get an index."""
 
 ON = {"test": "held-out test", "train": "training data"}
 """What `accuracy_on` is called on the page."""
@@ -68,97 +67,28 @@ def written(score: Score, spec: str = ".3f") -> str:
     return f"{number(score.value, spec)}\xa0{interval(score, spec)}"
 
 
-@dataclass(frozen=True, slots=True)
-class Headline:
-    """The first thing said of a data set: who leads, and the quantum router beside the controls.
+def percent(level: float) -> str:
+    r"""A confidence level.
 
-    `best` is the router with the highest mean accuracy; `quantum` the quantum router, with
-    several of them the one with the highest mean validation accuracy; `difference` is quantum
-    minus `against`, over `seeds` paired seeds. None where the run has no such router.
+    >>> percent(1 - 0.05 / 3)
+    '98.33\xa0%'
     """
-
-    best: str
-    best_score: Score
-    quantum: str | None
-    quantum_score: Score | None
-    against: str | None
-    difference: Score | None
-    seeds: int
-    to_best: Score | None
-
-    @property
-    def sentence(self) -> str:
-        """The verdict line, without a verdict: the routers were not tuned alike."""
-        text = f"{self.best} has the highest mean accuracy, {written(self.best_score)}"
-        if self.quantum is None:
-            return f"{text}. There is no quantum router here to compare it with."
-        if self.against is None or self.difference is None:
-            return f"{text}. There is no control here to compare it with."
-        if self.best == self.quantum:
-            return f"{text}: {written(self.difference, '+.3f')} against {self.against}."
-        if self.to_best is None or self.quantum_score is None:
-            return f"{text}."
-        return (
-            f"{text}; {self.quantum} reaches {written(self.quantum_score)}, "
-            f"a paired difference of {written(self.to_best, '+.3f')}."
-        )
+    return f"{100 * level:.4g}\xa0%"
 
 
-def headline(rows: pd.DataFrame, group: pd.DataFrame) -> Headline | None:
-    """The headline of one data set, from its rows of `summary` and of `load`; None without any.
+def typeset(text: str) -> str:
+    """Plain text with true minus and plus-minus signs; hyphens inside words and powers stay.
 
-    Where a validation part exists the quantum router is set against the best control, chosen on
-    it per seed; elsewhere against the control with the highest mean accuracy.
+    >>> typeset("the interval [-0.004, +0.001] of a t-test lies within +-0.01")
+    'the interval [−0.004, +0.001] of a t-test lies within ±0.01'
     """
-    rows = rows.dropna(subset=["accuracy"])
-    if rows.empty:
-        return None
-    best = _highest(rows, "accuracy")
-    quantum = rows[rows["family"] == QUANTUM]
-    controls = rows[rows["family"] != QUANTUM]
-    if quantum.empty:
-        return Headline(str(best["router"]), _score(best), None, None, None, None, 0, None)
-    chosen = _highest(quantum, "accuracy_validation")
-    name = str(chosen["router"])
-    against, difference, seeds = _against(group, controls, name)
-    return Headline(
-        best=str(best["router"]),
-        best_score=_score(best),
-        quantum=name,
-        quantum_score=_score(chosen),
-        against=against,
-        difference=difference,
-        seeds=seeds,
-        to_best=_paired(group, name, str(best["router"])),
-    )
+    return re.sub(r"(?<!\w)-(?=\d)", "−", text.replace("+-", "±"))
 
 
-def _against(
-    group: pd.DataFrame, controls: pd.DataFrame, quantum: str
-) -> tuple[str | None, Score | None, int]:
-    table = comparisons(group)
-    table = table[table["router"] == quantum]
-    chosen = table[table["control"] == BEST_CONTROL]
-    if chosen.empty and not controls.empty:
-        chosen = table[table["control"] == _highest(controls, "accuracy")["router"]]
-    if chosen.empty:
-        return None, None, 0
-    row = chosen.iloc[0]
-    name = str(row["control"])
-    shown = f"the {name}" if name == BEST_CONTROL else name
-    return shown, _score(row, "difference"), int(row["seeds"])
+def counted(count: int, noun: str) -> str:
+    """A count with its noun.
 
-
-def _highest(rows: pd.DataFrame, column: str) -> pd.Series[Any]:
-    """The first row with the highest value; the first of all where the column is empty."""
-    return rows.sort_values(column, ascending=False, kind="stable").iloc[0]
-
-
-def _paired(group: pd.DataFrame, router: str, control: str) -> Score | None:
-    table = comparisons(group, baseline=router)
-    table = table[table["control"] == control]
-    return None if table.empty else _score(table.iloc[0], "difference")
-
-
-def _score(row: pd.Series[Any], name: str = "accuracy") -> Score:
-    return Score(float(row[name]), float(row[f"{name}_low"]), float(row[f"{name}_high"]))
+    >>> counted(1, "expert"), counted(1200, "pair")
+    ('1 expert', '1,200 pairs')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -13,6 +13,7 @@ from typing import Any, cast, get_type_hints
 
 from qmoe.angles import whole
 from qmoe.errors import InputError, unknown
+from qmoe.routers.base import Cost as Cost
 from qmoe.routers.base import Counts as Counts
 from qmoe.routers.base import Router as Router
 
@@ -23,7 +24,12 @@ ROUTERS: Mapping[str, str] = {
     "trig-product": "qmoe.routers.trig:TrigRouter",
     "product": "qmoe.routers.product:ProductRouter",
     "dephased": "qmoe.routers.dephased:DephasedRouter",
+    "low-rank-trig": "qmoe.routers.lowrank:LowRankTrigRouter",
+    "random-fourier": "qmoe.routers.fourier:FourierRouter",
+    "unentangled": "qmoe.routers.unentangled:UnentangledRouter",
+    "frozen-circuit": "qmoe.routers.frozen:FrozenCircuitRouter",
     "constant": "qmoe.routers.constant:ConstantRouter",
+    "subspace": "qmoe.routers.subspace:SubspaceRouter",
 }
 
 
@@ -34,7 +40,7 @@ def build(name: str, num_features: int, num_experts: int, /, **options: Any) -> 
         InputError: An unknown router or option, or a value that the router refuses.
 
     >>> build("quantum", 2, 4, layers=2).counts
-    Counts(paper=4, actual=4)
+    Counts(paper=4, actual=4, frozen=0)
     """
     if name not in ROUTERS:
         raise unknown("router", name, ROUTERS)

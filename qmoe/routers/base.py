@@ -20,15 +20,36 @@ Emits = Literal["probabilities", "logits"]
 
 
 class Counts(NamedTuple):
-    """Trainable numbers of a router: as the paper counts them, and all there are."""
+    """Numbers of a router: trainable as the paper counts them, all trainable, and frozen.
+
+    Frozen numbers are drawn at random, stored with the trained ones and never trained.
+    """
 
     paper: int
     actual: int
+    frozen: int = 0
+
+
+class Cost(NamedTuple):
+    """What one input costs at prediction: real multiply-adds, and circuits on a device.
+
+    A multiply-add is a real multiplication with the addition that takes it up. Not counted are
+    additions alone, sign changes, permutations, ReLU, and transcendental functions (sine, cosine,
+    exponential) with their arguments. A router that is a circuit counts the exact simulation of
+    it, see `qmoe.simulate.cost`; on a device it is one circuit, however many shots it takes.
+    """
+
+    multiply_adds: int
+    circuits: int
 
 
 @runtime_checkable
 class Router(Protocol):
-    """Anything that can choose between experts; differentiable by autograd."""
+    """Anything that can choose between experts; differentiable by autograd.
+
+    A weight vector has `size` = `counts.actual` + `counts.frozen` entries, the frozen ones last;
+    their gradient is exactly zero.
+    """
 
     label: str
     family: str
@@ -37,10 +58,11 @@ class Router(Protocol):
     emits: Emits
     size: int
     counts: Counts
+    cost: Cost
     warnings: tuple[str, ...]
 
-    def init(self, rng: np.random.Generator) -> Float64[Floats, " weight"]:
-        """Initial weights of one seed."""
+    def init(self, rng: np.random.Generator, scale: float = 1.0) -> Float64[Floats, " weight"]:
+        """Initial weights of one seed; `scale` multiplies the trainable ones, not the draws."""
         ...
 
     def __call__(
@@ -51,8 +73,8 @@ class Router(Protocol):
 
 
 @runtime_checkable
-class FusedRouter(Router, Protocol):
-    """A router with a hand-written gradient and a part that is computed once per data set."""
+class Fused(Protocol):
+    """An output with its gradient, and a part of it that is computed once per data set."""
 
     def prepare(self, features: Float[Tensor, "s feature batch"]) -> Num[Tensor, "s row batch"]:
         """What does not depend on the weights."""
@@ -72,6 +94,11 @@ class FusedRouter(Router, Protocol):
     ) -> Float[Tensor, "seed weight"]:
         """The gradient to the weights from the cotangent of the output."""
         ...
+
+
+@runtime_checkable
+class FusedRouter(Router, Fused, Protocol):
+    """A router with a hand-written gradient."""
 
 
 class AutogradGradient:
@@ -104,6 +131,11 @@ class AutogradGradient:
         if not out.requires_grad:
             return torch.zeros_like(weights)
         return torch.autograd.grad(out, leaf, grad)[0]
+
+
+def fused(router: Router) -> Fused:
+    """The hand-written gradient of a router that has one, else autograd's."""
+    return router if isinstance(router, FusedRouter) else AutogradGradient(router)
 
 
 def outcome_bits(num_experts: int) -> int:

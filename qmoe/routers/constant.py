@@ -7,7 +7,7 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 from qmoe.arrays import Floats
-from qmoe.routers.base import Counts, Emits
+from qmoe.routers.base import Cost, Counts, Emits
 
 
 class ConstantRouter:
@@ -22,10 +22,11 @@ class ConstantRouter:
         self.num_features, self.num_experts = num_features, num_experts
         self.size = num_experts
         self.counts = Counts(num_experts, num_experts)
+        self.cost = Cost(0, 0)
 
-    def init(self, rng: np.random.Generator) -> Float64[Floats, " weight"]:
+    def init(self, rng: np.random.Generator, scale: float = 1.0) -> Float64[Floats, " weight"]:
         """Small, so that the gate starts close to uniform."""
-        return rng.normal(0.0, 0.1, self.size)
+        return scale * rng.normal(0.0, 0.1, self.size)
 
     def __call__(
         self, weights: Float[Tensor, "seed weight"], features: Float[Tensor, "s feature batch"]

@@ -15,6 +15,11 @@ def size(num_in: int, num_out: int) -> int:
     return num_out * (num_in + 1)
 
 
+def multiply_adds(num_in: int, num_out: int) -> int:
+    """What one input costs: the products of the matrix; the sums start from the biases."""
+    return num_out * num_in
+
+
 def forward(
     weights: Float[Tensor, "seed weight"], rows: Float[Tensor, "s row batch"], num_out: int
 ) -> Float[Tensor, "seed out batch"]:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from qmoe.arrays import Floats
 from qmoe.routers import dense
-from qmoe.routers.base import Counts, Emits, uniform
+from qmoe.routers.base import Cost, Counts, Emits, uniform
 
 
 class LinearRouter:
@@ -23,10 +23,11 @@ class LinearRouter:
         self.num_features, self.num_experts = num_features, num_experts
         self.size = dense.size(num_features, num_experts)
         self.counts = Counts(self.size, self.size)
+        self.cost = Cost(dense.multiply_adds(num_features, num_experts), 0)
 
-    def init(self, rng: np.random.Generator) -> Float64[Floats, " weight"]:
+    def init(self, rng: np.random.Generator, scale: float = 1.0) -> Float64[Floats, " weight"]:
         """Torch's default for a linear layer."""
-        return uniform(rng, self.num_features, self.size)
+        return scale * uniform(rng, self.num_features, self.size)
 
     def __call__(
         self, weights: Float[Tensor, "seed weight"], features: Float[Tensor, "s feature batch"]

@@ -12,7 +12,7 @@ from torch import Tensor
 from qmoe.angles import whole
 from qmoe.arrays import Floats
 from qmoe.routers import dense
-from qmoe.routers.base import Counts, Emits, uniform
+from qmoe.routers.base import Cost, Counts, Emits, uniform
 
 
 class _Saved(NamedTuple):
@@ -34,15 +34,13 @@ class MLPRouter:
         self.first = dense.size(num_features, self.hidden)
         self.size = self.first + dense.size(self.hidden, num_experts)
         self.counts = Counts(self.size, self.size)
+        into = dense.multiply_adds(num_features, self.hidden)
+        self.cost = Cost(into + dense.multiply_adds(self.hidden, num_experts), 0)
 
-    def init(self, rng: np.random.Generator) -> Float64[Floats, " weight"]:
+    def init(self, rng: np.random.Generator, scale: float = 1.0) -> Float64[Floats, " weight"]:
         """Torch's default for both layers."""
-        return np.concatenate(
-            [
-                uniform(rng, self.num_features, self.first),
-                uniform(rng, self.hidden, self.size - self.first),
-            ]
-        )
+        first = uniform(rng, self.num_features, self.first)
+        return scale * np.concatenate([first, uniform(rng, self.hidden, self.size - self.first)])
 
     def __call__(
         self, weights: Float[Tensor, "seed weight"], features: Float[Tensor, "s feature batch"]

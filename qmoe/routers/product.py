@@ -13,7 +13,7 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 from qmoe.arrays import Floats
-from qmoe.routers.base import Counts, Emits
+from qmoe.routers.base import Cost, Counts, Emits
 from qmoe.routers.outcomes import outcome_matrix, uneven
 from qmoe.routers.quantum import router_circuit, unseen_features
 from qmoe.simulate.states import product_overlaps, product_state
@@ -38,13 +38,16 @@ class ProductRouter:
         self.num_features, self.num_experts = num_features, num_experts
         self.size = circuit.num_weights
         self.counts = Counts(self.size, self.size)
+        bits = len(self.measured)
+        # cos^2 of every bit, then the products of 2, 3, ... bits at a time
+        self.cost = Cost(bits + sum(2**k for k in range(2, bits + 1)), 0)
         self.warnings = unseen_features(circuit) + uneven(num_experts, len(self.measured))
         matrix = outcome_matrix(outcome_map, num_experts, len(self.measured))
         self.outcome_matrix = torch.from_numpy(matrix)
 
-    def init(self, rng: np.random.Generator) -> Float64[Floats, " weight"]:
+    def init(self, rng: np.random.Generator, scale: float = 1.0) -> Float64[Floats, " weight"]:
         """Uniform over the circle, as the quantum router."""
-        return rng.uniform(-np.pi, np.pi, self.size)
+        return scale * rng.uniform(-np.pi, np.pi, self.size)
 
     def __call__(
         self, weights: Float[Tensor, "seed weight"], features: Float[Tensor, "s feature batch"]

@@ -17,9 +17,10 @@ from qmoe.arrays import Floats
 from qmoe.circuit import Circuit, affine
 from qmoe.errors import InputError, unknown
 from qmoe.routers import dense
-from qmoe.routers.base import Counts, Emits, outcome_bits, uniform
+from qmoe.routers.base import Cost, Counts, Emits, outcome_bits, uniform
 from qmoe.routers.outcomes import OUTCOME_MAPS, outcome_matrix, uneven
 from qmoe.simplify import cone_features
+from qmoe.simulate.cost import multiply_adds
 from qmoe.simulate.expectation import Expectations
 from qmoe.simulate.program import Program
 
@@ -71,6 +72,7 @@ class QuantumRouter:
                 do="leave the outcome map out",
             )
         self.num_features, self.num_experts = num_features, num_experts
+        self.layers = layers
         self.circuit = router_circuit(
             num_features,
             num_experts,
@@ -85,6 +87,8 @@ class QuantumRouter:
         self.readout = readout
         kind = "" if ansatz == "paper" else f" {ansatz}"
         self.label = f"quantum{kind} L={layers}" + (" z" if readout == "z" else "")
+        if entangler == "none":
+            self.label += " no entanglement"
         self.program: Program | Expectations
         if readout == "z":
             self.program = Expectations(self.circuit)
@@ -104,14 +108,20 @@ class QuantumRouter:
         # the paper counts n L rotations for its formulas, and everything for its code
         published = self.size if ansatz == "notebook" else self.circuit.num_weights
         self.counts = Counts(published, self.size)
+        parts = [self.program] if isinstance(self.program, Program) else self.program.programs
+        cost = sum(multiply_adds(part.circuit) for part in parts)
+        if self.adapter:
+            cost += dense.multiply_adds(self.program.num_outcomes, num_experts)
+        self.cost = Cost(cost, 1)  # whatever is measured commutes: one circuit gives all of it
 
-    def init(self, rng: np.random.Generator) -> Float64[Floats, " weight"]:
+    def init(self, rng: np.random.Generator, scale: float = 1.0) -> Float64[Floats, " weight"]:
         """Angles uniform over the circle; torch's default for an adapter."""
-        angles = rng.uniform(-np.pi, np.pi, self.circuit.num_weights)
+        angles = scale * rng.uniform(-np.pi, np.pi, self.circuit.num_weights)
         if not self.adapter:
             return angles
         rest = self.size - self.circuit.num_weights
-        return np.concatenate([angles, uniform(rng, self.program.num_outcomes, rest)])
+        adapter = scale * uniform(rng, self.program.num_outcomes, rest)
+        return np.concatenate([angles, adapter])
 
     def __call__(
         self, weights: Float[Tensor, "seed weight"], features: Float[Tensor, "s feature batch"]

@@ -19,7 +19,8 @@ from qmoe.angles import whole
 from qmoe.arrays import Floats
 from qmoe.circuit import affine
 from qmoe.errors import InputError
-from qmoe.routers.base import Counts, Emits, uniform
+from qmoe.routers import dense
+from qmoe.routers.base import Cost, Counts, Emits, uniform
 from qmoe.routers.quantum import QuantumRouter
 
 MOST_ROWS = 20_000
@@ -43,17 +44,24 @@ def num_rows(num_features: int, degree: int) -> int:
     return rows
 
 
+def harmonics(
+    features: Float[Tensor, "s feature batch"], degree: int
+) -> Float[Tensor, "s feature part batch"]:
+    """(1, cos x, sin x, ..., cos Dx, sin Dx) of every feature by itself."""
+    parts = [torch.ones_like(features)]
+    for k in range(1, degree + 1):
+        parts += [(k * features).cos(), (k * features).sin()]
+    return torch.stack(parts, 2)
+
+
 def trig_rows(
     features: Float[Tensor, "s feature batch"], degree: int
 ) -> Float[Tensor, "s row batch"]:
     """Products over the features of (1, cos x, sin x, ..., cos Dx, sin Dx), the last fastest."""
-    rows = torch.ones_like(features[:, :1])
-    for j in range(features.shape[1]):
-        x = features[:, j : j + 1]
-        parts = [torch.ones_like(x)]
-        for k in range(1, degree + 1):
-            parts += [(k * x).cos(), (k * x).sin()]
-        rows = (rows.unsqueeze(2) * torch.cat(parts, 1).unsqueeze(1)).flatten(1, 2)
+    parts = harmonics(features, degree)
+    rows = parts[:, 0]
+    for j in range(1, parts.shape[1]):
+        rows = (rows.unsqueeze(2) * parts[:, j].unsqueeze(1)).flatten(1, 2)
     return rows
 
 
@@ -71,10 +79,13 @@ class TrigRouter:
         self.num_features, self.num_experts = num_features, num_experts
         self.size = num_experts * self.rows
         self.counts = Counts(self.size, self.size)
+        # every row but 1 and the plain cosines and sines is one product; the row 1 is a bias
+        products = self.rows - 1 - 2 * self.degree * num_features
+        self.cost = Cost(products + dense.multiply_adds(self.rows - 1, num_experts), 0)
 
-    def init(self, rng: np.random.Generator) -> Float64[Floats, " weight"]:
+    def init(self, rng: np.random.Generator, scale: float = 1.0) -> Float64[Floats, " weight"]:
         """Torch's default for a linear layer on these rows."""
-        return uniform(rng, self.rows, self.size)
+        return scale * uniform(rng, self.rows, self.size)
 
     def __call__(
         self, weights: Float[Tensor, "seed weight"], features: Float[Tensor, "s feature batch"]
@@ -123,22 +134,40 @@ def uploads(router: QuantumRouter) -> int:
     return max(1, *(round(f) for f in frequency))
 
 
+class Grid:
+    """The 2 D + 1 angles per feature at which a trigonometric polynomial of degree D is known.
+
+    points: (1, feature, point), the last feature fastest.
+    """
+
+    def __init__(
+        self, num_features: int, degree: int, dtype: torch.dtype, device: torch.device
+    ) -> None:
+        num_rows(num_features, degree)
+        side = 2 * degree + 1
+        self.shape = (side,) * num_features
+        angles = torch.arange(side, dtype=dtype, device=device) * (2 * torch.pi / side)
+        points = torch.cartesian_prod(*[angles] * num_features)
+        self.points = points.reshape(-1, num_features).T.unsqueeze(0)
+        self.inverse = torch.linalg.inv(trig_rows(angles.reshape(1, 1, -1), degree)[0].T)
+
+    def coefficients(
+        self, values: Float[Tensor, "seed expert point"]
+    ) -> Float[Tensor, "seed expert row"]:
+        """The table C with values = C @ trig_rows(points, D); autograd follows.
+
+        Inverts the trigonometric basis one feature at a time (a discrete Fourier transform in
+        real form).
+        """
+        table: Tensor = values.unflatten(2, self.shape)
+        for _ in self.shape:  # the first feature's axis goes, its rows come last
+            table = torch.tensordot(table, self.inverse, ([2], [1]))
+        return table.flatten(2)
+
+
 def extract(
     router: QuantumRouter, weights: Float[Tensor, "seed weight"]
 ) -> Float[Tensor, "seed expert row"]:
-    """The coefficients C with router(weights, x) = C @ trig_rows(x, uploads(router)), exactly.
-
-    Evaluates the router on a grid of 2 D + 1 angles per feature and inverts the trigonometric
-    basis one feature at a time (a discrete Fourier transform in real form).
-    """
-    degree, d = uploads(router), router.num_features
-    num_rows(d, degree)
-    side = 2 * degree + 1
-    points = torch.arange(side, dtype=weights.dtype, device=weights.device) * (2 * torch.pi / side)
-    grid = torch.cartesian_prod(*[points] * d).reshape(-1, d).T.unsqueeze(0)
-    values = router(weights.detach(), grid)
-    inverse = torch.linalg.inv(trig_rows(points.reshape(1, 1, -1), degree)[0].T)
-    table: Tensor = values.unflatten(2, (side,) * d)
-    for axis in range(2, 2 + d):
-        table = torch.movedim(torch.tensordot(table, inverse, ([axis], [1])), -1, axis)
-    return table.flatten(2)
+    """The coefficients C with router(weights, x) = C @ trig_rows(x, uploads(router)), exactly."""
+    grid = Grid(router.num_features, uploads(router), weights.dtype, weights.device)
+    return grid.coefficients(router(weights.detach(), grid.points))

@@ -2,57 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from qmoe.bench import Bench, measure
+from qmoe.cell import Cell
 from qmoe.data import DataSpec
-from qmoe.spec import ModelSpec
-from qmoe.studies.comparison import keep
-from qmoe.suite import Context
+from qmoe.plan import Plan
+from qmoe.suite import Setup
 from qmoe.train import TrainConfig
+from qmoe.trial import Trial
 
 
 def single(
-    context: Context,
+    setup: Setup,
     *,
     source: str,
     target: str | None,
-    router: str,
-    options: Mapping[str, Any],
-    experts: int,
-    gate: str,
-    top_k: int | None,
-    load_balance: float,
-    scaler: str,
-    pca: int | None,
     config: TrainConfig,
-) -> None:
-    """Trains the router in the controlled protocol and keeps records, map and checkpoint."""
-    bench = Bench.controlled(
+    trial: Trial,
+    **cell: Any,
+) -> Plan:
+    """The router in the controlled protocol, with map and checkpoint; `cell` as in `Cell`.
+
+    With more than one trial in the setup, validation chooses among those instead of `trial`.
+    """
+    trials = (trial,) if len(setup.trials) == 1 else setup.trials
+    made = Cell(
         DataSpec.parse(source, target),
-        root=context.root,
-        seeds=context.seeds,
-        scaler=scaler,
-        pca=pca,
+        trials=trials,
+        seeds=setup.seeds,
+        root=setup.root,
+        config=config,
+        **cell,
     )
-    spec = ModelSpec(
-        router,
-        bench.num_features,
-        bench.num_classes,
-        experts,
-        options,
-        gate,
-        top_k,
-        load_balance,
-    )
-    with context.task(router, config.epochs) as advance:
-        measured = measure(
-            bench,
-            spec,
-            config,
-            study="train",
-            provenance=context.provenance,
-            progress=advance,
-        )
-    keep(context, bench, measured)
+    return Plan("train", (made,), shown=True)

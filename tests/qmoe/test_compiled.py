@@ -46,10 +46,14 @@ def test_epochs_agree_with_the_plain_ones(spec, size, own_data):
     data = examples(spec, len(SEEDS) if own_data else 1, 53)  # 53 = 3 * 16 + 5: a rest
     start = torch.from_numpy(np.stack([model.init(0, seed) for seed in SEEDS]))
     assert covers(model, start)
+    rates = torch.linspace(0.03, 0.1, len(SEEDS)).double()
+    if own_data:  # a scale of its own for what each router sees
+        scales = torch.linspace(0.5, 2, len(SEEDS)).double()
+        data = data._replace(seen=data.features * scales[:, None, None])
     results = []
     for kind in (PlainEpochs, CompiledEpochs):
         weights = start.clone()
-        engine = kind(model, weights, data, Orders(53, size, 0, SEEDS), 0.05)
+        engine = kind(model, weights, data, Orders(53, size, 0, SEEDS), rates)
         losses = np.stack([engine.epoch().numpy() for _ in range(4)])
         results.append((losses, weights.numpy()))
     (plain_losses, plain), (losses, weights) = results
@@ -107,7 +111,9 @@ def test_a_loss_that_is_not_finite_is_not_hidden():
     data = examples(spec, 1, 20)
     model = spec.build()
     weights = torch.full((1, model.size), 1e308, dtype=torch.float64)
-    engine = CompiledEpochs(model, weights, data, Orders(20, 5, 0, [0]), 0.05)
+    engine = CompiledEpochs(
+        model, weights, data, Orders(20, 5, 0, [0]), torch.full((1,), 0.05, dtype=torch.float64)
+    )
     assert not np.isfinite(engine.epoch().numpy()).any()
 
 

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import kstest
 from sklearn.datasets import make_moons
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import MinMaxScaler
@@ -16,8 +19,9 @@ from qmoe.data import Dataset, DataSpec, Sizes
 from qmoe.errors import InputError
 from qmoe.scaling import Scaler
 
-SYNTHETIC = ["moons", "circles", "spirals", "spirals,arms=3", "linear"]
+SYNTHETIC = ["moons", "circles", "spirals", "spirals,arms=3", "rings", "rings,rings=5", "linear"]
 FIXED = ["digits", "breast_cancer", "wine"]
+IMAGES = ["mnist", "fashion-mnist"]
 SMALL = Sizes(60, 40, 50)
 
 
@@ -32,10 +36,50 @@ def sizes(text: str) -> Sizes | None:
 # Specs
 
 
-@pytest.mark.parametrize("text", [*SYNTHETIC, *FIXED, "spirals,noise=0.25,arms=5"])
+@pytest.mark.parametrize("text", [*SYNTHETIC, *FIXED, *IMAGES, "mnist,classes=7/2"])
 def test_a_specs_text_reads_back(text: str) -> None:
     made = spec(text)
     assert spec(str(made)) == made
+
+
+COUNTS = st.integers(2, 20)
+NOISES = st.floats(1e-3, 1e300)
+OPTIONS: dict[str, dict[str, st.SearchStrategy[object]]] = {
+    "moons": {"noise": NOISES},
+    "spirals": {"noise": NOISES | st.just(0.0), "arms": COUNTS},
+    "rings": {"noise": NOISES | st.just(0.0), "rings": COUNTS},
+    "wine": {},
+    "mnist": {"classes": st.lists(st.integers(0, 9), min_size=2, unique=True).map(tuple)},
+}
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+@settings(max_examples=30)
+@given(st.data())
+def test_any_specs_text_reads_back(name: str, chosen: st.DataObject) -> None:
+    made = DataSpec(name, **chosen.draw(st.fixed_dictionaries({}, optional=OPTIONS[name])))
+    text = str(made)
+    assert spec(text) == made
+    assert str(spec(text)) == text
+    assert spec(text.replace("(", ",").replace(")", "")) == made
+
+
+def read_or_refused(text: str) -> DataSpec | str:
+    try:
+        return spec(text)
+    except InputError as error:
+        return str(error)
+
+
+@settings(max_examples=50)
+@given(st.text("moonsclae=/,.()0123456789-x٣\x00", max_size=30) | st.text())
+def test_any_text_is_a_spec_or_an_input_error(text: str) -> None:
+    for each in (text, f"moons,noise={text}", f"mnist,classes={text}", f"rings,rings={text}"):
+        made = read_or_refused(each)
+        if isinstance(made, str):
+            assert "\n" not in made
+        else:
+            assert made.path is not None or made.name in data.names()
 
 
 @pytest.mark.parametrize(
@@ -46,7 +90,14 @@ def test_a_specs_text_reads_back(text: str) -> None:
         (" moons( noise = 2e-1 ) ", "moons(noise=0.2)"),
         ("linear,noise=-0.0", "linear(noise=0.0)"),
         ("spirals", "spirals(arms=2,noise=0.05)"),
+        ("rings", "rings(noise=0.05,rings=3)"),
+        ("rings,noise=0,rings=2", "rings(noise=0.0,rings=2)"),
         ("digits", "digits"),
+        ("mnist", "mnist"),
+        ("mnist,classes=all", "mnist"),
+        ("mnist,classes=9/8/7/6/5/4/3/2/1/0", "mnist"),
+        ("fashion-mnist,classes=9/0/3", "fashion-mnist(classes=0/3/9)"),
+        ("mnist(classes=1/0)", "mnist(classes=0/1)"),
     ],
 )
 def test_canonical_names(text: str, canonical: str) -> None:
@@ -60,15 +111,29 @@ def test_canonical_names(text: str, canonical: str) -> None:
         ("", "got data set ''"),
         ("moons,nois=0.1", "did you mean 'noise'?"),
         ("moons,arms=3", "got arms=3 for moons; expected noise"),
-        ("moons,noise", "expected NAME,key=number"),
-        ("moons,noise=loud", "expected NAME,key=number"),
+        ("moons,noise", "expected key=value"),
+        ("moons,noise=0.1,noise=0.2", "got noise twice"),
+        ("moons,noise=loud", "got noise=loud for moons"),
+        ("moons,noise=true", "got noise=True for moons"),
         ("moons,noise=nan", "got noise=nan for moons"),
-        ("moons,noise=0", "got noise=0.0 for moons; expected a number above 0"),
-        ("linear,noise=-1", "got noise=-1.0 for linear"),
+        ("moons,noise=0", "got noise=0 for moons; expected a number above 0"),
+        ("linear,noise=-1", "got noise=-1 for linear"),
+        ("linear,noise=1" + "0" * 400, "expected a number of 0 or more"),
         ("linear,noise=inf", "got noise=inf for linear"),
         ("spirals,arms=1", "got arms=1"),
         ("spirals,arms=2.5", "got arms=2.5"),
         ("spirals,arms=nan", "got arms=nan"),
+        ("rings,rings=1", "got rings=1; expected a whole number from 2 to 20; pass rings=3"),
+        ("rings,arms=3", "got arms=3 for rings; expected noise and rings"),
+        ("mnist,classes=3/11", "got classes=3/11 for mnist; expected all, or 2 or more different"),
+        ("mnist,classes=3", "got classes=3 for mnist"),
+        ("mnist,classes=3/", "got classes=3 for mnist"),
+        ("mnist,classes=3/3", "got classes=3/3 for mnist"),
+        ("mnist,classes=0/1/0", "got classes=0/1/0 for mnist"),
+        ("mnist,classes=zero/one", "got classes=zero/one for mnist"),
+        ("mnist,classes=-1/1", "classes from 0 to 9; write them as classes=0/1"),
+        ("wine,classes=0/1", "got classes=0/1 for wine; expected no options"),
+        ("mnist,noise=0.1", "got noise=0.1 for mnist; expected classes"),
         ("digits,noise=0.1", "got noise=0.1 for digits; expected no options"),
         ("data.parquet", "a file that ends in .csv or .npz"),
         ("some/folder", "a file that ends in .csv or .npz"),
@@ -98,8 +163,11 @@ def test_a_target_belongs_to_a_file() -> None:
 
 def test_the_catalogue_says_what_is_loaded_or_drawn() -> None:
     assert data.names() == tuple(entry.name for entry in data.catalogue())
-    assert set(data.names()) == {"moons", "circles", "spirals", "linear", *FIXED}
+    drawn_anew = {"moons", "circles", "spirals", "rings", "linear"}
+    assert set(data.names()) == {*drawn_anew, *FIXED, *IMAGES}
     for entry in data.catalogue():
+        if entry.name in IMAGES:
+            continue  # test_images.py: their files need not be here
         made = spec(entry.name)
         assert made.fixed == (entry.rows is not None)
         rows = 100 if entry.rows is None else entry.rows
@@ -138,12 +206,28 @@ def test_a_line_separates_linear_and_nothing_else() -> None:
     assert separability("spirals") < 0.75
     assert separability("spirals,arms=3") < 0.65
     assert separability("circles") < 0.6
+    # Three equal classes about one centre: a line tells none from the others.
+    assert separability("rings") < 0.45
     assert 0.8 < separability("moons") < 0.95
 
 
 def test_noise_is_a_difficulty_knob() -> None:
     assert separability("linear,noise=0.2") < 1.0
     assert separability("moons,noise=0.4") < separability("moons,noise=0.1")
+
+
+def test_rings_are_evenly_spaced_with_random_angles() -> None:
+    drawn = data.draw(spec("rings,rings=4,noise=0"), 400, np.random.default_rng(0))
+    np.testing.assert_allclose(np.hypot(*drawn.X.T), (drawn.y + 1) / 4, atol=1e-15)
+    for label in range(4):
+        angles = np.arctan2(*drawn.X[drawn.y == label].T)
+        # scipy's test at a fixed seed; evenly spaced angles would have a distance below 0.01
+        uniform = kstest(angles, "uniform", (-math.pi, 2 * math.pi))
+        assert uniform.pvalue > 1e-3 and uniform.statistic > 0.02
+    noisy = data.draw(spec("rings"), 30_000, np.random.default_rng(1))
+    off = np.hypot(*noisy.X.T) - (noisy.y + 1) / 3
+    # Beyond the first ring's curvature the radius is off by the noise: sd of an sd is s / sqrt(2n).
+    assert off[noisy.y == 2].std() == pytest.approx(0.05, abs=4 * 0.05 / math.sqrt(20_000))
 
 
 def test_no_single_feature_separates_linear() -> None:
@@ -314,6 +398,31 @@ def test_an_outlier_in_the_test_part_alters_nothing_but_the_clipped_count() -> N
     assert again.clipped.validation == made.clipped.validation
 
 
+@pytest.mark.parametrize("pca", [None, 2])
+@pytest.mark.parametrize("kind", ["standard", "[-pi, pi]"])
+def test_parts_under_another_scaler_are_as_if_prepared_anew(kind: str, pca: int | None) -> None:
+    seeds = range(2)
+    first = data.prepared_seeds(spec("wine"), "[0, pi]", pca, root=0, seeds=seeds)
+    lent = data.prepared_seeds(spec("wine"), kind, pca, root=0, seeds=seeds, like=first)
+    anew = data.prepared_seeds(spec("wine"), kind, pca, root=0, seeds=seeds)
+    for one, two in zip(lent, anew, strict=True):
+        assert (one.scaler, one.digest, one.clipped) == (two.scaler, two.digest, two.clipped)
+        np.testing.assert_array_equal(one.X_train, two.X_train)
+        np.testing.assert_array_equal(one.X_test, two.X_test)
+    if pca is not None:
+        assert all(
+            one.scaler.projection is two.scaler.projection
+            for one, two in zip(lent, first, strict=True)
+        )
+
+
+def test_the_pca_of_another_split_is_refused() -> None:
+    first = data.prepared(spec("wine"), pca=2, root=0, seed=0)
+    for seed, pca in ((1, 2), (0, 3), (0, None)):
+        with pytest.raises(InputError, match="another split of wine or another PCA"):
+            data.prepared(spec("wine"), "standard", pca, root=0, seed=seed, like=first)
+
+
 def test_preparing_many_seeds_reads_once_and_agrees_with_one_by_one() -> None:
     many = data.prepared_seeds(spec("wine"), "standard", 2, root=0, seeds=range(3))
     alone = [data.prepared(spec("wine"), "standard", 2, root=0, seed=seed) for seed in range(3)]
@@ -364,7 +473,7 @@ def test_the_notebook_scales_all_rows_together_and_holds_none_out() -> None:
 
 
 def test_importing_loads_no_heavy_package() -> None:
-    heavy = "{'sklearn', 'pandas', 'scipy', 'torch'}"
+    heavy = "{'sklearn', 'pandas', 'scipy', 'torch', 'pooch', 'requests'}"
     code = f"import sys, qmoe.data; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

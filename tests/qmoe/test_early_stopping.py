@@ -25,7 +25,7 @@ class Scripted(MixtureOfExperts):
         self.script, self.losses = iter(script), iter(losses or [])
         self.has_losses = losses is not None
 
-    def init(self, root, seed):
+    def init(self, root, seed, scale=None, replicate=0):
         return np.zeros(self.size)
 
     def gradient(self, weights, data, targets):

@@ -9,7 +9,7 @@ from qmoe.epochs import one_hot
 from qmoe.experts import LinearExperts
 from qmoe.gating import Gate
 from qmoe.moe import MixtureOfExperts
-from qmoe.routers import build
+from qmoe.routers import Cost, Counts, build
 from qmoe.seeds import stream
 from qmoe.spec import ModelSpec
 from qmoe.train import TrainConfig, examples, train
@@ -149,11 +149,11 @@ class OnlyACall:
     label = family = "third-party"
     num_features, num_experts, size = 2, 4, 8
     emits = "logits"
-    counts = (8, 8)
+    counts, cost = Counts(8, 8), Cost(8, 0)
     warnings = ()
 
-    def init(self, rng):
-        return rng.normal(size=self.size)
+    def init(self, rng, scale=1.0):
+        return scale * rng.normal(size=self.size)
 
     def __call__(self, weights, features):
         return torch.tanh(torch.matmul(weights.unflatten(1, (4, 2)), features))

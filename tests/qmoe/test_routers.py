@@ -8,7 +8,7 @@ import torch
 
 from qmoe.errors import InputError
 from qmoe.routers import ROUTERS, build
-from qmoe.routers.base import AutogradGradient, Counts, FusedRouter, outcome_bits
+from qmoe.routers.base import AutogradGradient, Cost, Counts, FusedRouter, fused, outcome_bits
 from qmoe.routers.quantum import QuantumRouter
 from qmoe.spec import ModelSpec
 
@@ -31,6 +31,14 @@ CASES = {
     "notebook z": ("quantum", 2, 2, {"ansatz": "notebook", "readout": "z", "layers": 3}),
     "large": ("quantum", 8, 4, {"layers": 4}),
     "large z": ("quantum", 12, 2, {"readout": "z", "layers": 2}),
+    "low-rank": ("low-rank-trig", 3, 4, {"degree": 2, "rank": 3}),
+    "fourier": ("random-fourier", 3, 4, {"features": 5, "bandwidth": 0.5}),
+    "unentangled": ("unentangled", 3, 4, {"layers": 2}),
+    "frozen circuit": ("frozen-circuit", 2, 4, {"layers": 2}),
+    "frozen notebook": ("frozen-circuit", 3, 3, {"ansatz": "notebook"}),
+    "subspace": ("subspace", 2, 4, {"base": "mlp:hidden=3", "dimension": 2}),
+    "subspace of a circuit": ("subspace", 3, 4, {"base": "quantum:layers=2", "dimension": 5}),
+    "subspace of a dephased circuit": ("subspace", 2, 4, {"base": "dephased", "dimension": 2}),
 }
 
 
@@ -57,8 +65,10 @@ def test_a_router_is_what_it_says_it_is(name):
     _, d, experts, _ = CASES[name]
     assert weights.shape == (3, router.size)
     assert weights.dtype == torch.float64
-    assert router.counts.actual == router.size
+    assert router.counts.actual + router.counts.frozen == router.size
     assert router.counts.paper <= router.counts.actual
+    assert router.cost.multiply_adds >= 0
+    assert router.cost.circuits in (0, 1)
     assert (router.num_features, router.num_experts) == (d, experts)
     assert router.label
     assert router.family == CASES[name][0]
@@ -78,19 +88,46 @@ def test_initial_weights_come_from_the_generator_alone(name):
     assert not np.array_equal(first, other)
 
 
+@pytest.mark.parametrize("name", CASES)
+def test_the_scale_of_the_start_multiplies_what_trains_and_no_draw(name):
+    router, _ = case(name)
+    rng, scaled_rng = (np.random.default_rng(5) for _ in range(2))
+    start, scaled = router.init(rng), router.init(scaled_rng, 0.25)
+    trained = router.counts.actual
+    np.testing.assert_array_equal(scaled[:trained], 0.25 * start[:trained])
+    if CASES[name][0] != "subspace":  # whose start is that of its base, frozen
+        np.testing.assert_array_equal(scaled[trained:], start[trained:])
+    assert rng.random() == scaled_rng.random()
+    np.testing.assert_array_equal(router.init(np.random.default_rng(5), 1.0), start)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_frozen_numbers_have_no_gradient(name):
+    router, weights = case(name)
+    x = features(router.num_features, 1)
+    for way in (fused(router), AutogradGradient(router)):
+        out, kept = way.forward(weights, way.prepare(x))
+        grad = torch.from_numpy(np.random.default_rng(2).normal(size=tuple(out.shape)))
+        to_weights = way.backward(weights, kept, grad)
+        assert to_weights.shape == weights.shape
+        assert (to_weights[:, router.counts.actual :] == 0).all()
+        # a single expert has nothing to choose, and a qubit outside the cone nothing to say
+        seen = to_weights[:, : router.counts.actual].abs() > 1e-9
+        assert seen.any() or router.num_experts == 1
+
+
 @pytest.mark.parametrize("lead", [1, 3])
 @pytest.mark.parametrize("name", CASES)
 def test_the_hand_written_gradient_is_that_of_autograd(name, lead):
     router, weights = case(name)
     x = features(router.num_features, lead)
-    fused = router if isinstance(router, FusedRouter) else AutogradGradient(router)
-    plain = AutogradGradient(router)
-    out, kept = fused.forward(weights, fused.prepare(x))
+    by_hand, plain = fused(router), AutogradGradient(router)
+    out, kept = by_hand.forward(weights, by_hand.prepare(x))
     expected, kept_plain = plain.forward(weights, plain.prepare(x))
     torch.testing.assert_close(out, expected, rtol=0, atol=1e-13)
     grad = torch.from_numpy(np.random.default_rng(2).normal(size=tuple(out.shape)))
     torch.testing.assert_close(
-        fused.backward(weights, kept, grad),
+        by_hand.backward(weights, kept, grad),
         plain.backward(weights, kept_plain, grad),
         rtol=0,
         atol=1e-12,
@@ -116,9 +153,9 @@ def test_single_precision_in_is_single_precision_out(name):
     torch.testing.assert_close(out.double(), router(weights, x), rtol=1e-4, atol=1e-5)
 
 
-def test_all_but_the_dephased_router_have_a_hand_written_gradient():
-    fused = {name: isinstance(case(name)[0], FusedRouter) for name in CASES}
-    assert {name for name, yes in fused.items() if not yes} == {"dephased", "dephased notebook"}
+@pytest.mark.parametrize("name", CASES)
+def test_every_router_has_a_gradient_of_its_own(name):
+    assert isinstance(case(name)[0], FusedRouter)
 
 
 @pytest.mark.parametrize(
@@ -141,6 +178,41 @@ def test_counts_are_the_published_ones():
     # the paper's formula leaves an adapter out; it is there all the same
     assert build("quantum", 2, 4, layers=2, outcome_map="adapter").counts == Counts(4, 4 + 20)
     assert build("quantum", 2, 4, layers=2, readout="z").counts == Counts(4, 4 + 12)
+
+
+@pytest.mark.parametrize(
+    ("name", "d", "experts", "options", "multiply_adds", "circuits"),
+    [
+        ("constant", 2, 4, {}, 0, 0),
+        ("linear", 2, 4, {}, 2 * 4, 0),
+        ("mlp", 2, 4, {"hidden": 16}, 2 * 16 + 16 * 4, 0),
+        # cc, cs, sc, ss are products; the row of ones is a bias
+        ("trig-product", 2, 4, {}, 4 + 8 * 4, 0),
+        ("trig-product", 1, 3, {"degree": 2}, 4 * 3, 0),
+        ("trig-product", 3, 2, {}, (3 * 4 + 8) + 26 * 2, 0),
+        # cos^2 of each bit; then pairs, then triples of bits
+        ("product", 2, 4, {}, 2 + 4, 0),
+        ("product", 3, 8, {}, 3 + 4 + 8, 0),
+        # each wire of a layer: one square, and two products for each of four probabilities
+        ("dephased", 2, 4, {"layers": 2}, 2 * 2 * (1 + 2 * 4), 0),
+        # the wire is RX RZ RY RZ: three complex 2 x 2 gates meet two complex amplitudes
+        ("dephased", 2, 4, {"ansatz": "notebook", "layers": 1}, 2 * (3 * 16 + 2 + 2 * 4), 0),
+        # four RY on four real amplitudes, four squares
+        ("quantum", 2, 4, {"layers": 2}, 4 * 2 * 4 + 4, 1),
+        ("quantum", 2, 5, {"outcome_map": "adapter"}, 6 * 2 * 8 + 8 + 5 * 8, 1),
+        ("quantum", 2, 4, {"readout": "z"}, 4 * 2 * 4 + 4 + 4 * 2, 1),
+        # each of the twelve qubits in its own light cone, and still one circuit
+        ("quantum", 12, 2, {"readout": "z", "layers": 1}, 12 * (1 * 2 * 2 + 2) + 2 * 12, 1),
+        # the factors of two features, their product per term, the map to the experts
+        ("low-rank-trig", 2, 4, {"rank": 3}, 2 * 2 * 3 + 3 + 3 * 4, 0),
+        ("random-fourier", 2, 4, {"features": 8}, 2 * 8 + 8 * 4, 0),
+        ("unentangled", 2, 4, {"layers": 3}, 2 * 2 * 4 + 4, 1),
+        ("frozen-circuit", 2, 4, {"layers": 2}, 4 * 2 * 4 + 4 + 4 * 4, 1),
+        ("subspace", 2, 4, {"base": "mlp:hidden=8", "dimension": 3}, 2 * 8 + 8 * 4, 0),
+    ],
+)
+def test_costs_are_those_counted_by_hand(name, d, experts, options, multiply_adds, circuits):
+    assert build(name, d, experts, **options).cost == Cost(multiply_adds, circuits)
 
 
 @pytest.mark.parametrize("experts", range(1, 10))
@@ -197,7 +269,7 @@ def test_qubits_without_a_feature_embed_nothing():
         ("dephased", 2, 4, {"layers": 0}, "number of layers 0"),
         ("mlp", 2, 4, {"hidden": 0}, "hidden units 0"),
         ("quantum", 2, 4, {"ansatz": "papper"}, "did you mean 'paper'"),
-        ("quantum", 2, 4, {"entangler": "star"}, "expected one of chain, ring"),
+        ("quantum", 2, 4, {"entangler": "star"}, "expected one of chain, none, ring"),
         ("quantum", 2, 4, {"ansatz": "notebook", "entangler": "ring"}, "leave the entangler out"),
         ("quantum", 2, 4, {"readout": "x"}, "readout 'x'; expected one of probabilities, z"),
         ("quantum", 2, 4, {"outcome_map": "modullo"}, "did you mean 'modulo'"),

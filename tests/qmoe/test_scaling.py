@@ -59,6 +59,28 @@ def test_pca_agrees_with_scikit_learn(rows: Floats, count: int) -> None:
     assert (scaler.num_inputs, scaler.num_outputs) == (4, count)
 
 
+@pytest.mark.parametrize("pca", [None, 3])
+@pytest.mark.parametrize("first", KINDS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_another_kind_is_exactly_as_if_fitted_anew(
+    rows: Floats, first: str, kind: str, pca: int | None
+) -> None:
+    fitted = Scaler.fit(rows, first, pca)
+    again = fitted.with_kind(kind, rows)
+    assert again == Scaler.fit(rows, kind, pca)
+    assert again.projection is fitted.projection
+
+
+def test_another_kind_is_checked_like_a_fit(rows: Floats) -> None:
+    fitted = Scaler.fit(rows, "standard", 2)
+    with pytest.raises(InputError, match="did you mean 'standard'"):
+        fitted.with_kind("standrd", rows)
+    with pytest.raises(InputError, match="got 2 features; expected 4"):
+        fitted.with_kind("standard", rows[:, :2])
+    with pytest.raises(InputError, match="got nan in row 0"):
+        fitted.with_kind("standard", np.full((3, 4), np.nan))
+
+
 def test_standard_after_pca_has_unit_variance(rows: Floats) -> None:
     X, _ = Scaler.fit(rows, "standard", 2).transform(rows)
     np.testing.assert_allclose(X.std(axis=0), 1.0, atol=1e-12)

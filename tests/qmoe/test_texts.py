@@ -12,7 +12,7 @@ from qmoe.texts import name_and_options
         ("mlp", {}),
         ("mlp,hidden=16", {"hidden": 16}),
         ("a, x = 1.5 ,y=-2", {"x": 1.5, "y": -2}),
-        ("a,x=none,y=true,z=False", {"x": None, "y": True, "z": False}),
+        ("a,x=none,y=true,z=False", {"x": "none", "y": True, "z": False}),
         ("a,measured=2/0", {"measured": (2, 0)}),
         ("a,measured=1/", {"measured": (1,)}),
         ("a,path=b/c", {"path": "b/c"}),

@@ -26,7 +26,10 @@ def test_adam_is_torchs():
     rng = np.random.default_rng(0)
     start = torch.from_numpy(rng.normal(size=(3, 7)))
     mine, theirs = start.clone(), start.clone().requires_grad_()
-    adam, oracle = Adam(mine, 0.05), torch.optim.Adam([theirs], lr=0.05)
+    adam, oracle = (
+        Adam(mine, torch.full((3,), 0.05, dtype=torch.float64)),
+        torch.optim.Adam([theirs], lr=0.05),
+    )
     for step in range(200):
         gradient = torch.from_numpy(rng.normal(size=(3, 7))) * 10.0 ** rng.integers(-9, 3)
         gradient[:, step % 7] = 0

@@ -1,0 +1,93 @@
+"""Figures that are no accuracy of a trained router: named numbers, and the tasks that find them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from qmoe.errors import InputError
+from qmoe.record import Scalar, check_format, damaged
+
+FORMAT: Final = 1
+
+
+class Figure(BaseModel):
+    """One number with its interval (None where it has none: counts, exact values).
+
+    `name` and `labels` together say which number it is; `unit` is "" for a plain fraction.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    name: str
+    labels: dict[str, Scalar] = {}
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    unit: str = ""
+    note: str = ""
+
+
+class Figures(BaseModel):
+    """What one measurement found."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    format: Literal[1] = FORMAT
+    key: Annotated[str, Field(pattern=r"^[0-9a-f]{20}$")]
+    call: str
+    options: dict[str, Any]
+    figures: tuple[Figure, ...]
+    seconds: float = 0.0
+
+    @classmethod
+    def from_json(cls, text: str | bytes, place: str) -> Figures:
+        """The figures in a JSON text.
+
+        Raises:
+            InputError: It is damaged or newer.
+        """
+        check_format(text, FORMAT, place)
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            raise damaged(place, error) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """A function of this project by its dotted path, with options; it returns `Figure`s."""
+
+    call: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """The content hash: equal measurements have equal keys."""
+        text = json.dumps([self.call, dict(self.options)], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+    def run(self) -> Figures:
+        """Calls the function."""
+        import time
+
+        module, _, name = self.call.partition(":")
+        if not module.startswith("qmoe."):
+            raise InputError(
+                got=f"measurement {self.call!r}", expected="a function of qmoe", do="correct it"
+            )
+        started = time.perf_counter()
+        found = getattr(import_module(module), name)(**self.options)
+        return Figures(
+            key=self.key,
+            call=self.call,
+            options=dict(self.options),
+            figures=tuple(found),
+            seconds=time.perf_counter() - started,
+        )

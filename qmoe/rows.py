@@ -1,0 +1,163 @@
+"""The records of a trained cell, one per seed, and what a run shows of its first seed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from qmoe.bench import Bench
+from qmoe.cell import Cell, CellResult
+from qmoe.checkpoint import Checkpoint
+from qmoe.predict import evaluate
+from qmoe.provenance import Provenance
+from qmoe.record import CurvePoint, Record
+from qmoe.routing_map import RoutingMap
+from qmoe.trial import Trial
+from qmoe.tune import bench_of
+
+GRID = 80
+SHOWN = 400  # points laid over a map
+
+
+def records(
+    cell: Cell, result: CellResult, study: str, provenance: Provenance
+) -> tuple[Record, ...]:
+    """One record per seed, of the trial that validation chose for it."""
+    return tuple(_record(cell, result, i, study, provenance) for i in range(len(result.seeds)))
+
+
+def _record(cell: Cell, result: CellResult, i: int, study: str, provenance: Provenance) -> Record:
+    rows = result.rows
+    metrics = {
+        "accuracy_train": result.train_correct[i] / rows["train"],
+        "routing_entropy": result.routing_entropy[i],
+        "epoch_kept": float(result.epochs_kept[i]),
+        "steps": float(result.epochs_run[i] * result.steps_per_epoch),
+        "features_clipped": float(result.features_clipped[i]),
+        "frozen_numbers": float(result.frozen_numbers),
+        "multiply_adds": float(result.multiply_adds),
+        "circuits": float(result.circuits),
+    }
+    if result.held_out:
+        metrics["accuracy_test"] = result.test_correct[i] / rows["test"]
+        if result.loss_test:
+            metrics["loss_test"] = result.loss_test[i]
+    if result.validation_correct:
+        metrics["accuracy_validation"] = float(result.validation_accuracy[i])
+    return Record(
+        study=study,
+        protocol=result.protocol,
+        dataset=result.dataset,
+        dataset_digest=result.digests[i] if result.digests else result.dataset_digest,
+        population=result.population,
+        router=result.router,
+        family=result.family,
+        seed=result.seeds[i],
+        source="exact",
+        router_parameters=result.router_parameters,
+        router_parameters_paper=result.router_parameters_paper,
+        model_parameters=result.model_parameters,
+        metrics=metrics,
+        rows=dict(rows),
+        expert_load=result.expert_load[i],
+        curve=_curve(result, i),
+        settings=_settings(cell, result, i),
+        warnings=result.warnings,
+        provenance=provenance,
+    )
+
+
+def _curve(result: CellResult, i: int) -> tuple[CurvePoint, ...]:
+    points = []
+    validated = result.curve_validation_correct
+    for k, epoch in enumerate(result.curve_epochs):
+        loss = result.curve_loss[k][i] if result.curve_loss else None
+        if epoch > result.epochs_run[i] or loss is None:
+            break
+        right = validated[k][i] / result.rows["validation"] if validated else None
+        points.append(CurvePoint(epoch * result.steps_per_epoch, loss, right))
+    return tuple(points)
+
+
+def _settings(cell: Cell, result: CellResult, i: int) -> dict[str, Any]:
+    """What was chosen beforehand or on validation, flat: router options as `router_NAME`."""
+    trial = result.trials[result.chosen[i]].model_dump()
+    gate = trial.pop("gate")
+    config = cell.config
+    return {
+        "experts": cell.experts,
+        "gate": cell.gate if gate == "auto" else gate,
+        "top_k": cell.top_k,
+        "load_balance": cell.load_balance,
+        "pca": cell.pca,
+        "epochs": config.epochs,
+        "batch_size": config.batch_size,
+        "patience": config.patience,
+        "evaluate_every": config.evaluate_every,
+        "layerwise": config.layerwise,
+        "dtype": config.dtype,
+        "engine": config.engine,
+        "trials": result.searched,
+        "trial": result.chosen[i],
+        **trial,
+        **{f"router_{key}": _scalar(value) for key, value in cell.options.items()},
+    }
+
+
+def _scalar(value: object) -> str | int | float | bool | None:
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    return str(value)
+
+
+def checkpoint(cell: Cell, result: CellResult, provenance: Provenance) -> Checkpoint | None:
+    """The model of the first seed; None for what is no Mixture of Experts.
+
+    The first seed, not the best one: a checkpoint stands for its population.
+    """
+    if not result.first_weights:
+        return None
+    bench, trial = _first(cell, result)
+    part = bench.part(0)
+    return Checkpoint(
+        spec=cell.spec(bench.num_features, bench.num_classes, trial),
+        weights=np.asarray(result.first_weights),
+        scaler=part.scaler,
+        classes=part.classes,
+        seed=result.seeds[0],
+        dataset=part.name,
+        dataset_digest=part.digest,
+        metrics=records(cell, result, "checkpoint", provenance)[0].metrics,
+        provenance=provenance,
+    )
+
+
+def routing_map(cell: Cell, result: CellResult) -> RoutingMap | None:
+    """Decision and gate map of the first seed; None unless the data have two features."""
+    bench, trial = _first(cell, result)
+    part = bench.part(0)
+    if part.scaler.num_inputs != 2 or not result.first_weights:
+        return None
+    points = bench.points(0)
+    margin = 0.08 * np.ptp(points.X, axis=0)
+    low, high = points.X.min(0) - margin, points.X.max(0) + margin
+    xs, ys = (low[j] + (np.arange(GRID) + 0.5) / GRID * (high[j] - low[j]) for j in (0, 1))
+    grid = np.stack(np.meshgrid(xs, ys), -1).reshape(-1, 2)
+    model = cell.spec(bench.num_features, bench.num_classes, trial).build()
+    answer = evaluate(model, np.asarray(result.first_weights), part.scaler.transform(grid).X)
+    return RoutingMap(
+        extent=(float(low[0]), float(high[0]), float(low[1]), float(high[1])),
+        probabilities=answer.probabilities.T.reshape(-1, GRID, GRID),
+        gates=answer.gate_weights.T.reshape(-1, GRID, GRID),
+        points=points.X[:SHOWN],
+        labels=points.y[:SHOWN],
+        protocol=result.protocol,
+        dataset=part.name,
+        seed=result.seeds[0],
+    )
+
+
+def _first(cell: Cell, result: CellResult) -> tuple[Bench, Trial]:
+    trial = Trial(**result.trials[result.chosen[0]].model_dump())
+    return bench_of(cell, trial.scaler), trial
