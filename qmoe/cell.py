@@ -155,7 +155,8 @@ class CellResult(BaseModel):
     where a trial was not trained for a seed (a cell that reuses another one's choice). `chosen`
     is the trial of each seed with the most right answers on validation (ties: lower validation
     cross-entropy in nats, then the earlier trial); everything below it belongs to the chosen
-    one. Without a validation part there is one trial. Curves are indexed [point][seed].
+    one. `majority` counts the largest class of the scored part. Without a validation part there
+    is one trial. Curves are indexed [point][seed].
     Parameters are trainable numbers; frozen numbers are random ones that never train.
     """
 
@@ -189,6 +190,7 @@ class CellResult(BaseModel):
     train_correct: PerSeed
     test_correct: PerSeed = ()
     loss_test: tuple[float, ...] = ()
+    majority: PerSeed = ()
     features_clipped: PerSeed
     epochs_kept: PerSeed
     epochs_run: PerSeed

@@ -27,8 +27,8 @@ from qmoe.rundir import ROOT, Run, read_bounded
 
 FORMAT: Final = 1
 NAME: Final = "evidence.json.gz"
-MAX_PACKED_BYTES = 64 * 2**20
-MAX_BYTES = 512 * 2**20
+MAX_PACKED_BYTES = 32 * 2**20
+MAX_BYTES = 128 * 2**20
 COMMITTED = ("ledger", "paper.json.gz")
 """Where the committed evidence stands in the package."""
 

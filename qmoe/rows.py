@@ -9,6 +9,7 @@ import numpy as np
 from qmoe.bench import Bench
 from qmoe.cell import Cell, CellResult
 from qmoe.checkpoint import Checkpoint
+from qmoe.failures import Training, failures
 from qmoe.predict import evaluate
 from qmoe.provenance import Provenance
 from qmoe.record import CurvePoint, Record
@@ -63,9 +64,17 @@ def _record(cell: Cell, result: CellResult, i: int, study: str, provenance: Prov
         expert_load=result.expert_load[i],
         curve=_curve(result, i),
         settings=_settings(cell, result, i),
-        warnings=result.warnings,
+        warnings=(*result.warnings, *_signs(result, i)),
         provenance=provenance,
     )
+
+
+def _signs(result: CellResult, i: int) -> tuple[str, ...]:
+    """Signs that the training failed; none for what has no learning curve."""
+    if not (result.curve_loss and result.majority):
+        return ()
+    rows = result.rows["test" if result.held_out else "train"]
+    return failures(Training.of(result, i, result.majority[i] / rows))
 
 
 def _curve(result: CellResult, i: int) -> tuple[CurvePoint, ...]:

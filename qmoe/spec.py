@@ -92,8 +92,10 @@ class ModelSpec:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON values only; `from_dict` reads them back. Later additions at their defaults are
-        left out, so that a description from before them is written as it was.
+        """JSON values only; `from_dict` reads them back.
+
+        Later additions at their defaults are left out: a description from before them is written
+        as it was.
         """
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}
         values["options"] = dict(self.options)

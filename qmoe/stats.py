@@ -320,4 +320,4 @@ def _interval(score: Score, level: float) -> str:
 
 
 def _p(value: float) -> str:
-    return "p < 0.0001" if 0 < value < 1e-4 else f"p = {value:.2g}"
+    return "Holm p < 0.0001" if 0 < value < 1e-4 else f"Holm p = {value:.2g}"

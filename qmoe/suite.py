@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from qmoe.angles import whole
 from qmoe.errors import InputError, unknown
 from qmoe.plan import Plan
 from qmoe.record import damaged
@@ -122,7 +123,7 @@ def setup(root: int, seeds: int, trials: int) -> Setup:
             expected=f"from 1 to {MOST_TRIALS}; verdicts need {FEWEST_TRIALS}",
             do=f"pass --trials {FEWEST_TRIALS}",
         )
-    return Setup(root, seed_range(seeds), search(trials, root))
+    return Setup(whole(root, "seed"), seed_range(seeds), search(trials, root))
 
 
 def resolve(dotted: str) -> Study:

@@ -44,6 +44,6 @@ def _value(text: str) -> Any:
         except ValueError:
             continue
     numbers = text.removesuffix("/").split("/")
-    if "/" in text and all(part.isdigit() for part in numbers):
+    if "/" in text and all(part.isdecimal() for part in numbers):
         return tuple(int(part) for part in numbers)
     return text

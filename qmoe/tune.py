@@ -250,6 +250,8 @@ def _score_chosen(
             if held_out:
                 out["test_correct"][i] = int(right[j])
                 out["loss_test"][i] = min(float(nats[j]), _WORST)
+            scored = bench.part(i).y_test if held_out else bench.part(i).y_train
+            out["majority"][i] = int(np.bincount(scored).max())
             out["features_clipped"][i] = int(sum(bench.part(i).clipped))
             out["epochs_kept"][i] = int(trained.best_epoch[k])
             out["epochs_run"][i] = int(trained.stopped_epoch[k])
@@ -281,8 +283,15 @@ def _score_chosen(
 
 
 _OF_THE_CHOSEN = (
-    *("train_correct", "test_correct", "loss_test", "features_clipped", "epochs_kept"),
-    *("epochs_run", "routing_entropy", "expert_load", "curve_loss", "curve_validation_correct"),
+    *("train_correct", "test_correct", "loss_test", "majority", "features_clipped"),
+    *(
+        "epochs_kept",
+        "epochs_run",
+        "routing_entropy",
+        "expert_load",
+        "curve_loss",
+        "curve_validation_correct",
+    ),
 )
 
 

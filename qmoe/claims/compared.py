@@ -44,14 +44,18 @@ class Comparison:
 
     def __str__(self) -> str:
         spec, unit = (".1f", " steps") if self.metric == "steps to target" else (".3f", "")
-        counts = (f"{n} parameters" for n in (self.a_parameters, self.b_parameters))
-        sides = zip((self.pair.router, self.pair.control), counts, (self.a, self.b), strict=True)
-        first, second = (f"{name} ({count}) {score:{spec}}" for name, count, score in sides)
+        first = f"{named(self.pair.router, self.a_parameters)} {self.a:{spec}}"
+        second = f"{named(self.pair.control, self.b_parameters)} {self.b:{spec}}"
         level = f"{100 * self.verdict.level:.4g} % interval"
         return (
             f"{self.pair.dataset}, {self.verdict.n} seeds: {first} against {second}: difference "
             f"{self.difference:+{spec}}{unit} ({level}): {self.verdict.word}"
         )
+
+
+def named(router: str, parameters: int) -> str:
+    """A router with its size; what is no router has none."""
+    return f"{router} ({parameters} parameters)" if parameters else router
 
 
 def compared(evidence: Evidence, claim: Claim) -> tuple[Comparison, ...]:
@@ -98,7 +102,8 @@ def one(evidence: Evidence, claim: Claim, dataset: str, router: str) -> CellResu
     asked = evidence.asked_by(claim.study)
     found = [r for r in found if r.key in asked] or found
     if len(found) != 1:
-        what = f"{router} on {dataset} with {claim.experts} experts"
+        experts = f"{claim.experts} expert{'s' if claim.experts > 1 else ''}"
+        what = f"{router} on {dataset} with {experts}"
         raise NotStoredError(what if not found else f"one {what} (there are {len(found)})")
     return found[0]
 

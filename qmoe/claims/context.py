@@ -14,6 +14,7 @@ from qmoe.claims.compared import (
     HORIZON,
     accuracy,
     both,
+    named,
     one,
     paired,
     steps_to_target,
@@ -104,9 +105,7 @@ def published_protocol(evidence: Evidence, claim: Claim) -> Sequence[str]:
     if not found:
         return ()
     order = sorted(found, key=lambda r: (r.router_parameters, r.router))
-    scores = ", ".join(
-        f"{r.router} ({r.router_parameters} parameters) {accuracy(r)}" for r in order
-    )
+    scores = ", ".join(f"{named(r.router, r.router_parameters)} {accuracy(r)}" for r in order)
     return (f"published protocol, accuracy on the training data, 2 experts: {scores}",)
 
 
@@ -215,10 +214,8 @@ def _routers(claim: Claim) -> tuple[tuple[str, str], ...]:
 
 def _difference(dataset: str, a: CellResult, b: CellResult) -> str:
     difference = paired_difference(a.accuracy, b.accuracy, overlap=a.overlap)
-    return (
-        f"{dataset}: {a.router} ({a.router_parameters} parameters) {accuracy(a)} against "
-        f"{b.router} ({b.router_parameters} parameters) {accuracy(b)}: difference {difference:+.3f}"
-    )
+    first, second = (f"{named(r.router, r.router_parameters)} {accuracy(r)}" for r in (a, b))
+    return f"{dataset}: {first} against {second}: difference {difference:+.3f}"
 
 
 def _like(evidence: Evidence, router: CellResult) -> Iterator[CellResult]:

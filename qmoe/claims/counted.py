@@ -18,7 +18,7 @@ def eta(evidence: Evidence) -> Counted:
     parameters that were published beside the two figures.
     """
     readings: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
-    for figure in evidence.figures_named("eta from published accuracy and parameters"):
+    for figure in evidence.figures_named("eta by the stated formula"):
         if figure.value is not None:
             reading = str(figure.labels.get("base")), str(figure.labels.get("accuracy in"))
             readings[reading][str(figure.labels.get("router"))] = figure.value

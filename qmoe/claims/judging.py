@@ -51,14 +51,15 @@ def _judged(evidence: Evidence, claim: Claim) -> Judged:
     except NotStoredError as missing:
         return Judged(claim, "not judged yet", f"The evidence lacks {missing}.")
     word = verdict([c.verdict.word for c in found], claim)
-    return Judged(claim, word, _reason(claim, found), tuple(map(str, found)), found, context)
+    return Judged(claim, word, _reason(claim, found), tuple(map(str, found)), found)
 
 
 def _reason(claim: Claim, found: Sequence[Comparison]) -> str:
     """One sentence: what was predicted, what came out, and why the open ones are open."""
     counts = Counter(c.verdict.word for c in found)
     outcome = ", ".join(f"{count} {word}" for word, count in counts.items())
-    text = f"Predicted {' or '.join(sorted(claim.predicts))}; found {outcome}"
+    wanted = " or ".join(sorted(claim.predicts))
+    text = f"Predicted was {wanted} in each of {len(found)} comparisons; found were {outcome}"
     decided = claim.predicts | claim.contradicts
     left = next((c for c in found if c.verdict.word not in decided), None)
     if left is not None:

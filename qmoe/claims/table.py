@@ -25,7 +25,7 @@ SHAPES: Final = (
     *(MOONS[0], "circles(noise=0.1)"),
     *("rings(noise=0.05,rings=3)", "spirals(arms=3,noise=0.05)"),
 )
-IMAGES: Final = ("mnist(classes=0/1)", "fashion-mnist(classes=0/1)")
+IMAGES: Final = ("mnist(classes=0/1)", "fashion-mnist(classes=0/6)")
 QUANTUM: Final = "quantum L=2"
 _ANYWHERE: Final = "uniform in [0, pi]"
 
@@ -45,7 +45,11 @@ CLAIMS: Final = (
         "not whether the published figures come out again.",
         study="ablation",
         pairs=_pairs(MOONS, QUANTUM, "linear"),
-        context=(best_controls, published_protocol, figures("closest cell")),
+        context=(
+            *(best_controls, published_protocol),
+            figures("accuracy closest to 0.65", among="all"),
+            figures("accuracy closest to 0.65", among="30 epochs or more, soft gate, bias"),
+        ),
     ),
     Claim(
         id="C2",
@@ -67,7 +71,10 @@ CLAIMS: Final = (
         study="efficiency",
         rule=eta,
         context=(
-            *(figures("ratio of the published etas"), figures("ratio by the stated formula")),
+            *(
+                figures("ratio of the published etas"),
+                figures("ratio of the etas by the stated formula"),
+            ),
             *(figures("readings within rounding of the published eta"), measured_eta),
         ),
     ),
@@ -135,7 +142,7 @@ CLAIMS: Final = (
         study="convergence",
         rule=adjoint_passes,
         scope="in simulation",
-        context=(figures("circuit executions per gradient"),),
+        context=(figures("circuit executions per gradient", method="parameter shift"),),
     ),
     Claim(
         id="C10",

@@ -71,12 +71,12 @@ def best_of_trials(
         if span is not None:
             room = 0.06 * (span[1] - span[0]) or 0.01
             axes.set_ylim(span[0] - 2 * room, span[1] + room)
-        low, _ = axes.get_ylim()
+        low, high = axes.get_ylim()
         for name, line in curves.items():
             k = np.arange(1, len(line) + 1)
             mark = marks[name]
-            if line[-1] < low:
-                off_scale(axes, len(line), line[-1], mark, below=True)
+            if not low <= line[-1] <= high:
+                off_scale(axes, 1.0, line[-1], mark, below=bool(line[-1] < low))
                 continue
             axes.plot(k, line, color=mark.colour, linewidth=1.1)
             axes.plot(k[-1:], line[-1:], mark.marker, color=mark.colour, markersize=5, mew=0)

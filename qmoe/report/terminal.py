@@ -29,7 +29,7 @@ def summary_text(run: Run) -> str:
         like = dict(zip(LIKE, names, strict=True))
         group = frame[(frame[LIKE] == list(names)).all(axis=1)]
         first = rows.iloc[0]
-        experts = f", {counted(int(like['experts']), 'expert')}" if like["experts"] else ""
+        experts = f", {counted(int(first['experts']), 'expert')}" if first["experts"] else ""
         lines.append(
             f"{like['dataset']}{experts}, protocol {like['protocol']}: accuracy on "
             f"{ON[first['accuracy_on']]}, {counted(int(first['seeds']), 'seed')} "

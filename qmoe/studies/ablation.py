@@ -17,7 +17,6 @@ from qmoe.data import DataSpec
 from qmoe.errors import InputError, unknown
 from qmoe.plan import Plan
 from qmoe.studies.families import (
-    CONFIG,
     CONSTANT,
     LINEAR,
     MOONS,

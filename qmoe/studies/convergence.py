@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from qmoe.figure import Figure, Measurement
 from qmoe.plan import Plan
-from qmoe.studies.families import LINEAR, MOONS, TRIG, cells, mlp, quantum
+from qmoe.studies.families import CONSTANT, LINEAR, MOONS, TRIG, cells, mlp, quantum
 from qmoe.studies.figures import Labels, plain
 from qmoe.suite import Setup
 
@@ -18,10 +18,10 @@ LAYERS = (1, 2, 4, 8, 16)
 
 
 def convergence(setup: Setup) -> Plan:
-    """The quantum router and three classical ones on moons, and the cost of a gradient."""
+    """Quantum and classical routers on moons with the floor of any target; cost of a gradient."""
     return Plan(
         "convergence",
-        cells(setup, MOONS, (quantum(2), LINEAR, mlp(16), TRIG)),
+        cells(setup, MOONS, (quantum(2), LINEAR, mlp(16), TRIG, CONSTANT)),
         (
             Measurement(
                 "qmoe.studies.convergence:gradient_cost",

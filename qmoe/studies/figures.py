@@ -25,7 +25,7 @@ def scored(name: str, labels: Labels, score: Score, *, unit: str = "", note: str
     )
 
 
-def plain(name: str, labels: Labels, value: float | None, note: str = "") -> Figure:
+def plain(name: str, labels: Labels, value: int | float | None, note: str = "") -> Figure:
     """A number without interval, as counts and exact values are; None where there is none."""
     number = None if value is None else float(value)
     return Figure(name=name, labels=dict(labels), value=number, note=note)

@@ -130,7 +130,8 @@ def _told(grid: Grid) -> Iterator[Figure]:
 
 def _cell(name: str, labels: Mapping[str, str], setting: Setting, grid: Grid) -> Figure:
     score = mean_score(grid[setting], limits=ACCURACY_RANGE)
-    return scored(name, {**labels, **setting._asdict()}, score)
+    note = f"mean of {len(grid[setting])} initialisations"
+    return scored(name, {**labels, **setting._asdict()}, score, note=note)
 
 
 def trained(

@@ -29,7 +29,15 @@ PROVENANCE = Provenance(
 def record(
     router: str, seed: int, test: float, validation: float | None = None, **changes: object
 ) -> Record:
-    metrics = {"accuracy_train": 0.5, "accuracy_test": test, "routing_entropy": 1.0, "steps": 40.0}
+    metrics = {
+        "accuracy_train": 0.5,
+        "accuracy_test": test,
+        "routing_entropy": 1.0,
+        "steps": 40.0,
+        "frozen_numbers": 0.0,
+        "multiply_adds": 8.0,
+        "circuits": 1.0,
+    }
     if validation is not None:
         metrics["accuracy_validation"] = validation
     fields: dict[str, object] = {
@@ -48,7 +56,7 @@ def record(
         "metrics": metrics,
         "rows": {"train": 500, "validation": 250, "test": 5000},
         "expert_load": (0.2, 0.7, 0.1) if seed % 2 else (0.6, 0.1, 0.3),
-        "settings": {"experts": 3},
+        "settings": {"experts": 3, "trials": 12},
         "provenance": PROVENANCE,
     }
     return Record.model_validate(fields | changes)
@@ -69,7 +77,8 @@ TABLE = results.table(RECORDS)
 
 
 def test_the_table_has_its_documented_columns_then_the_others() -> None:
-    assert list(TABLE.columns) == [*results.COLUMNS, "setting_experts", "steps"]
+    settings = ["setting_experts", "setting_trials"]
+    assert list(TABLE.columns) == [*results.COLUMNS, *settings, "steps"]
     assert len(TABLE) == 9
     row = TABLE.iloc[4]
     assert (row["router"], row["seed"], row["accuracy_on"]) == ("mlp", 1, "test")
@@ -77,6 +86,13 @@ def test_the_table_has_its_documented_columns_then_the_others() -> None:
     assert row["busiest_expert_load"] == 0.7
     assert row["expert_load"] == "0.2 0.7 0.1"
     assert (row["rows_test"], row["created"]) == (5000, "2025-01-02T03:04:05Z")
+    assert (row["experts"], row["trials"], row["multiply_adds"], row["circuits"]) == (3, 12, 8, 1)
+
+
+def test_records_that_do_not_say_how_many_experts_or_trials() -> None:
+    row = results.table([record("linear", 0, 0.5, settings={}, metrics={})]).iloc[0]
+    assert (row["experts"], row["trials"]) == (0, 1)
+    assert math.isnan(row["multiply_adds"])
 
 
 def test_a_run_and_its_csv_hold_the_same_table(tmp_path: Path) -> None:
@@ -119,6 +135,8 @@ def test_summary_is_the_mean_with_its_interval() -> None:
     assert found == (expected.value, expected.low, expected.high)
     assert row["accuracy_validation"] == pytest.approx(0.9)
     assert row["population"] == "new data + new init"
+    assert (row["experts"], row["trials"], row["multiply_adds"], row["circuits"]) == (3, 12, 8, 1)
+    assert row["frozen_numbers"] == 0
 
 
 def test_accuracies_above_1_are_cut() -> None:
@@ -136,7 +154,7 @@ def test_loads_are_ranked_before_they_are_averaged() -> None:
 def test_the_best_control_is_chosen_on_validation_never_on_test() -> None:
     table = results.comparisons(TABLE)
     assert list(table["control"]) == [results.BEST_CONTROL, "linear", "mlp"]
-    assert set(table["verdict"]) == {"untuned"}
+    assert list(table["verdict"]) == ["inconclusive (n too small)", "", ""]
     best = table.iloc[0]
     # Seed 0: linear by validation; seed 1: mlp; seed 2: a tie, and linear has fewer parameters.
     # By test accuracy it would have been mlp, linear, mlp.
@@ -162,11 +180,12 @@ def test_protocols_data_sets_and_sources_are_never_paired_with_each_other() -> N
             ("dataset", "circles"),
             ("source", "device"),
             ("population", "init only"),
+            ("settings", {"experts": 8, "trials": 12}),
         ]
     ]
     table = results.table([*RECORDS, *others])
     pd.testing.assert_frame_equal(results.comparisons(table), results.comparisons(TABLE))
-    assert len(results.summary(table)) == 3 + 4
+    assert len(results.summary(table)) == 3 + 5
 
 
 def test_a_named_baseline_meets_every_other_router() -> None:
@@ -175,6 +194,7 @@ def test_a_named_baseline_meets_every_other_router() -> None:
         ("mlp", "linear"),
         ("mlp", "quantum L=2"),
     ]
+    assert set(table["verdict"]) == set(table["reason"]) == {""}
     with pytest.raises(InputError, match="did you mean 'linear'"):
         results.comparisons(TABLE, baseline="liner")
 

@@ -10,6 +10,7 @@ from qmoe import cli
 from qmoe.results import comparisons, load, summary
 from qmoe.rundir import Run
 from qmoe.studies import ablation
+from qmoe.suite import setup
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
@@ -21,7 +22,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
 
 def test_quick_trains_eight_families_on_the_same_fresh_data_per_seed(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    run(monkeypatch, "run", "quick", "--seeds", "2")
+    run(monkeypatch, "run", "quick", "--seeds", "2", "--trials", "2", "--workers", "1")
     (folder,) = (tmp_path / "runs").iterdir()
     assert folder.name.endswith("-quick")
     table = load("latest")
@@ -51,7 +52,9 @@ def test_quick_trains_eight_families_on_the_same_fresh_data_per_seed(monkeypatch
     accuracy = table.groupby("router")["accuracy"].mean()
     assert accuracy["constant"] < 0.90 < accuracy["trig-product D=1"]
 
-    assert set(comparisons(table)["verdict"]) == {"untuned"}
+    assert (table["trials"] == 2).all()
+    # the registered comparison with the best control reads untuned, the exploratory ones nothing
+    assert set(comparisons(table)["verdict"]) == {"untuned", ""}
     maps = dict(Run.open(folder).maps())
     assert set(maps) == set(table["router"])
     assert len(list((folder / "checkpoints").iterdir())) == 8
@@ -78,3 +81,25 @@ def test_the_notebook_protocol_is_the_published_one(monkeypatch, tmp_path):
     assert (counts["MLP h=2"], counts["MLP h=4"]) == (12, 22)
     assert counts["quantum notebook L=3 z"] == 24
     assert "accuracy_test" not in summary(load("r")).columns
+
+
+def test_the_ablation_tunes_the_registered_cells_and_reuses_their_choice_elsewhere():
+    plan = ablation.controlled(setup(0, 2, 12), "moons")
+    grid = {}
+    for cell in plan.cells:
+        layers = cell.options.get("layers", 0) if cell.router != "quantum" else None
+        if cell.router == "quantum" and cell.options.get("ansatz") is None:
+            grid[cell.experts, cell.options["layers"]] = cell
+        assert layers is None or layers in (0, *ablation.LAYERS)
+    assert set(grid) == {(e, n) for e in (1, 2, 3, 4, 8) for n in (1, 2, 3, 4, 12)}
+    for (size, layers), cell in grid.items():
+        registered = size in (2, 4) and layers in (1, 2, 4, 12)
+        source = size == 4  # what the others reuse
+        assert (cell.like is None) == (registered or source)
+        assert len(cell.trials) == (12 if cell.like is None else 0)
+        if cell.like is not None:
+            assert cell.like.key == grid[4, layers].key
+    # more experts than outcomes of two qubits: a learned map, still two qubits
+    assert grid[8, 2].options["outcome_map"] == "adapter" and grid[8, 2].options["num_qubits"] == 2
+    keys = [cell.key for cell in plan.cells]
+    assert len(set(keys)) == len(keys)

@@ -14,11 +14,13 @@ import pytest
 from qmoe import results
 from qmoe.errors import InputError
 from qmoe.report import write_report
+from qmoe.report.searches import searches
 from qmoe.rundir import Run
 from tests.qmoe.report import factory
+from tests.qmoe.test_compare import planted
 
 SEEDS = 8
-PANELS, ROUTERS, MAPS = 3, 4, 3
+PANELS, SEARCHED, ROUTERS, MAPS = 3, 2, 4, 3
 CONTROLLED = factory.PLACES[:1]
 
 VOID = {"meta", "link", "br"}
@@ -73,7 +75,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     routers = ("linear", "trig-product D=1", "constant", "quantum L=2")
     maps = [(name, factory.routing_map(name)) for name in routers[1:]]
     records = factory.study(SEEDS, routers, factory.PLACES)
-    return factory.write(tmp_path_factory.mktemp("runs") / "whole", records, maps)
+    searched = factory.evidence(records)
+    return factory.write(tmp_path_factory.mktemp("runs") / "whole", records, maps, searched)
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +133,8 @@ def test_figures_in_the_page_equal_those_in_the_csv(page: Page, report: Path) ->
         for row in expected.itertuples():
             value, low, high = (getattr(row, f"{column}{end}") for end in ("", "_low", "_high"))
             shown = str(wide[(value, low, high)]).replace("−", "-")
+            shown, _, level = shown.partition("at ")
+            assert not level or float(level.rstrip("\xa0%")) == 100 * row.level
             numbers = [float(v) for v in re.findall(r"[-+]?[\d.]+", shown)]
             assert numbers == [float(f"{v:{spec}}") for v in (value, low, high)]
     assert len([e for e in page.all("td") if "data-low" in e]) == PANELS * (2 * ROUTERS - 1) + 2
@@ -145,29 +150,178 @@ def test_the_csv_is_the_table_of_results(run: Run, report: Path) -> None:
 
 def test_every_figure_tells_what_it_shows_and_where_it_comes_from(page: Page) -> None:
     plots = page.all("svg", **{"class": "plot", "role": "img"})
-    assert len(plots) == PANELS * (2 + ROUTERS) + MAPS
+    assert len(plots) == PANELS * (2 + ROUTERS) + SEARCHED + MAPS
     assert all(len(str(plot["aria-label"])) > 40 for plot in plots)
     captions = [str(e["text"]) for e in page.all("figcaption")]
-    assert len(captions) == PANELS * (2 + 3) + 1
+    # tables of accuracy, differences, sizes and three figures; verdicts, searches; maps of one
+    assert len(captions) == PANELS * (3 + 3) + 2 * SEARCHED + 1
     assert all("Run whole" in caption for caption in captions)
     assert all("exact simulation" in caption for caption in captions)
     tables = [c for c in captions if c.startswith("Table")]
+    tables = [c for c in tables if "Sizes and costs" not in c]
     assert all("population: " in caption for caption in tables)
     assert sum("quantum L=2: 5 parameters, accuracy" in str(p["aria-label"]) for p in plots) == 3
 
 
-def test_the_first_screen_answers_without_a_verdict_word(page: Page) -> None:
+def test_the_first_screen_answers_with_a_verdict_and_its_reason(page: Page) -> None:
     first = str(page.all("div", **{"class": "verdict"})[0]["text"])
     assert "moons noise=0.1 · controlled protocol · accuracy on held-out test" in first
     assert "has the highest mean accuracy" in first
-    assert "against the best control, chosen on validation per seed" in first
+    assert "against the best control, chosen on validation per seed: " in first
+    assert "Inconclusive (n too small): 8 pairs, where 'new data + new init' needs 30." in first
     assert "8 paired seeds; population: new data + new init; exact simulation" in first
-    assert "Untuned: no verdict." in first
+    assert "12 trials per router and seed." in first
     assert "Nothing here ran on quantum hardware." in page.said
-    assert {str(e["text"]) for e in page.all("td") if e["text"] == "untuned"} == {"untuned"}
+    assert "a margin of ±0.01 accuracy" in page.said
+    words = [str(e["text"]) for e in page.all("strong")]
+    assert words.count("inconclusive (n too small)") == 2
+    assert words.count("untuned") == 3  # the pairs of the notebook protocol
+    assert "Untuned: no test part was held out." in page.said
+
+
+@pytest.mark.parametrize(
+    ("difference", "words"),
+    [
+        (0.03, "Better: the 95 % interval [+0.0"),
+        (-0.03, "Worse: the 95 % interval [−0.0"),
+        (0.0, "Equivalent: the 90 % interval [−0.00"),
+    ],
+)
+def test_a_verdict_has_its_word_and_its_reason(
+    tmp_path: Path, difference: float, words: str
+) -> None:
+    records = planted({"quantum a": difference})
+    page = page_of(factory.write(tmp_path / "run", records), tmp_path / "out")
+    [judged] = page.all("p", **{"class": "judged"})
+    assert str(judged["text"]).startswith("quantum a against the best control, chosen on valid")
+    assert words in str(judged["text"])
+    word = words.partition(":")[0]
+    [cell] = [e for e in page.all("td") if str(e["text"]).startswith(word.lower())]
+    assert words.partition(" interval")[2] in str(cell["text"])
+    assert "Untuned: without" not in page.said
+
+
+@pytest.mark.parametrize(
+    ("trials", "reason"),
+    [
+        (dict.fromkeys(("linear", "mlp", "quantum a"), 2), "2 trials were searched per router"),
+        ({"linear": 24}, "unequal search budgets, from 12 to 24 trials per router"),
+    ],
+)
+def test_without_equal_budgets_no_verdict_word_is_used(
+    tmp_path: Path, trials: dict[str, int], reason: str
+) -> None:
+    records = planted({"quantum a": 0.03}, trials)
+    page = page_of(factory.write(tmp_path / "run", records), tmp_path / "out")
+    assert f"Untuned: {reason}" in page.said
+    # the glossary explains every word
+    said = page.said.partition("Reading this page Interval")[0]
+    said = said.replace("none is called better or worse", "")
     for word in ("better", "worse", "equivalent", "significant", "outperform", "advantage"):
-        rest = page.said.replace("none is called better or worse", "")
-        assert word not in rest
+        assert word not in said.lower()
+
+
+def test_sizes_and_costs(tmp_path: Path) -> None:
+    records = factory.study(2, ("linear", "quantum L=2"), CONTROLLED)
+    page = page_of(factory.write(tmp_path / "run", records), tmp_path / "out")
+    heads = [str(e["text"]) for e in page.all("th", scope="col")]
+    assert "Multiply-addsmodel" in heads
+    assert not any(head.startswith("Frozen") for head in heads)
+    costs = {"accuracy_test": 0.9, "frozen_numbers": 96.0, "multiply_adds": 1064.0, "circuits": 0.0}
+    frozen = [factory.record("RFF", s, family="random-fourier", metrics=costs) for s in range(2)]
+    page = page_of(factory.write(tmp_path / "more", [*records, *frozen]), tmp_path / "again")
+    text = page.text.partition('<table class="sizes">')[2].partition("</table>")[0]
+    rows = [re.findall(r'<td class="n">(.*?)</td>', row) for row in text.split("<tr")[2:]]
+    # parameters as the paper counts them, of router, of model; frozen; multiply-adds; circuits
+    assert ["4", "5", "29", "0", "64", "1"] in rows
+    assert ["12", "12", "36", "0", "120", "0"] in rows
+    assert ["4", "5", "29", "96", "1,064", "0"] in rows
+
+
+def test_a_record_without_costs_shows_none(tmp_path: Path) -> None:
+    records = [factory.record("linear", 0, metrics={"accuracy_test": 0.5}, curve=())]
+    page = page_of(factory.write(tmp_path / "run", records), tmp_path / "out")
+    assert [e["text"] for e in page.all("td", **{"class": "n"})][-2:] == ["–", "–"]
+
+
+def test_searches_are_drawn_where_there_were_any(page: Page) -> None:
+    plots = [str(e["aria-label"]) for e in page.all("svg") if "Expected best" in str(e)]
+    assert len(plots) == SEARCHED
+    assert all(re.search(r"linear: 0\.\d+ with 1 trial, 0\.\d+ with 12;", plot) for plot in plots)
+    notebook = str(page.all("section", **{"class": "protocol"})[1]["text"])
+    assert "Expected best" not in notebook
+
+
+def test_searches_are_the_trials_of_the_evidence_by_group(tmp_path: Path) -> None:
+    records = [
+        r
+        for experts in (2, 4)
+        for r in factory.study(3, ("linear", "quantum L=2"), CONTROLLED, experts=experts)
+    ]
+    evidence = factory.evidence(records)
+    # one cell reuses another one's choice, so that it has one trial of each seed
+    reused = evidence.results[0]
+    alone = tuple(
+        tuple(v if t == reused.chosen[i] else None for i, v in enumerate(row))
+        for t, row in enumerate(reused.validation_correct)
+    )
+    results = (
+        reused.model_copy(update={"validation_correct": alone}),
+        *evidence.results[1:],
+    )
+    run = factory.write(
+        tmp_path / "run", records, (), evidence.model_copy(update={"results": results})
+    )
+    found = searches(run)
+    assert sum(len(group) for group in found.values()) == 3
+    for result in results[1:]:
+        place = ("ablation", "controlled", result.dataset, result.population, "exact")
+        values = found[(*place, result.experts)][result.router]
+        assert values.shape == (12, 3)
+        assert np.array_equal(values * 250, result.validation_correct)
+    assert searches(factory.write(tmp_path / "bare", records)) == {}
+
+
+def test_maps_go_to_the_group_with_their_number_of_experts(tmp_path: Path) -> None:
+    records = [r for e in (2, 4) for r in factory.study(2, ("linear",), CONTROLLED, experts=e)]
+    maps = [("linear", factory.routing_map("linear", experts=4))]
+    page = page_of(factory.write(tmp_path / "run", records, maps), tmp_path / "out")
+    assert page.said.count("Decision boundaries and gate maps.") == 1
+    four = page.text.index("<h3>moons noise=0.1, 4 experts</h3>")
+    assert page.text.index("Decision boundaries") > four
+
+
+def test_damaged_evidence_is_one_clear_line(tmp_path: Path) -> None:
+    run = factory.write(tmp_path / "run", [factory.record(curve=())])
+    (run.path / "evidence.json.gz").write_bytes(b"no gzip")
+    with pytest.raises(InputError, match="evidence"):
+        write_report(run, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_many_groups_get_an_index(tmp_path: Path) -> None:
+    routers = (*factory.NAMES, *(f"quantum L={n}" for n in (3, 4, 6, 8, 12)))
+    records = [
+        r
+        for experts in (1, 2, 4, 8)
+        for r in factory.study(
+            2, routers, CONTROLLED, experts=experts, trials=12 if experts in (2, 4) else 0
+        )
+    ]
+    page = page_of(factory.write(tmp_path / "run", records), tmp_path / "out")
+    links = [e for e in page.all("a") if str(e["href"]).startswith("#s1-")]
+    groups = [f"moons noise=0.1, {e}" for e in ("1 expert", "2 experts", "4 experts", "8 experts")]
+    assert [str(e["text"]) for e in links] == groups
+    assert [str(e["text"]) for e in page.all("h3")] == groups
+    assert "12 inconclusive (n too small), 12 untuned." in str(
+        page.all("p", **{"class": "tally"})[0]["text"]
+    )
+    assert "reuses a choice made elsewhere" in page.said
+    assert [e["text"] for e in page.all("td", **{"class": "n"})].count("reused") == 2 * len(routers)
+    # thirteen routers: their curves and loads are left out, and their pairs are folded
+    assert "Learning curves." not in page.said
+    assert "drawn for groups of at most 12 routers" in page.said
+    assert [e.get("open", "closed") for e in page.all("details")] == ["closed"] * 4
 
 
 def test_protocols_stand_apart_with_the_reason(page: Page) -> None:
@@ -259,7 +413,9 @@ def test_the_quantum_router_in_front(tmp_path: Path) -> None:
     page = page_of(factory.write(tmp_path / "run", records), tmp_path / "out")
     line = str(page.all("p", **{"class": "line"})[0]["text"])
     assert line.startswith("quantum L=2 has the highest mean accuracy")
-    assert line.endswith("against the best control, chosen on validation per seed.")
+    assert "reaches" not in line
+    judged = str(page.all("p", **{"class": "judged"})[0]["text"])
+    assert judged.startswith("quantum L=2 against the best control, chosen on validation per seed")
 
 
 def test_a_single_class_and_a_single_expert(tmp_path: Path) -> None:
@@ -276,7 +432,9 @@ def test_a_single_class_and_a_single_expert(tmp_path: Path) -> None:
 
 def test_three_classes_without_validation_or_curves_or_loads(tmp_path: Path) -> None:
     records = [
-        factory.record(router, seed, curve=(), expert_load=(), metrics={"accuracy_test": 0.5})
+        factory.record(
+            router, seed, experts=5, curve=(), expert_load=(), metrics={"accuracy_test": 0.5}
+        )
         for router in ("linear", "quantum L=2")
         for seed in range(3)
     ]
