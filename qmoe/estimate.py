@@ -11,7 +11,7 @@ from qmoe.cell import Cell
 from qmoe.plan import Plan, all_cells, all_measurements
 from qmoe.tune import TOGETHER, tune
 
-SHARE = 20  # an estimate trains a twentieth of the epochs
+SHARE = 20  # an estimate trains about a twentieth of the epochs
 FEW_SEEDS = 2
 
 
@@ -57,23 +57,22 @@ def estimate(plans: Sequence[Plan]) -> tuple[Estimate, ...]:
 
 
 def price(cell: Cell) -> float:
-    """Seconds per model of a cell, measured."""
+    """Seconds per model of a cell, measured: a fixed part, and one that grows with the epochs."""
     seeds = cell.seeds[:FEW_SEEDS]
-    trials = cell.trials[: max(1, TOGETHER // 2 // len(seeds))]
-    epochs = max(2, cell.config.epochs // SHARE)
-    layers = int(cell.options.get("layers", 1)) if cell.config.layerwise else 1
-    epochs = max(epochs, 2 * layers)
-    small = replace(
-        cell,
-        seeds=seeds,
-        trials=trials,
-        like=None,
-        config=replace(cell.config, epochs=epochs),
-    )
-    tune(replace(small, config=replace(small.config, epochs=max(1, 2 * layers))))  # data, compiler
+    trials = (cell.like or cell).trials[: max(1, TOGETHER // 2 // len(seeds))]
+    fewest = 2 * int(cell.options.get("layers", 1)) if cell.config.layerwise else 1
+    some = fewest + max(1, cell.config.epochs // SHARE)
+    small = replace(cell, seeds=seeds, trials=trials, like=None)
+    _seconds(small, fewest)  # prepares the data, and compiles what is compiled
+    fixed = _seconds(small, fewest)
+    slope = max(0.0, _seconds(small, some) - fixed) / (some - fewest)
+    return (fixed + slope * (cell.config.epochs - fewest)) / small.models
+
+
+def _seconds(cell: Cell, epochs: int) -> float:
     started = time.perf_counter()
-    tune(small)
-    return (time.perf_counter() - started) / small.models * cell.config.epochs / epochs
+    tune(replace(cell, config=replace(cell.config, epochs=epochs)))
+    return time.perf_counter() - started
 
 
 def _kind(cell: Cell) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from qmoe.cell import Cell, CellResult
 from qmoe.checkpoint import save
+from qmoe.claims import with_verdicts
 from qmoe.evidence import Evidence
 from qmoe.plan import Done, Plan, all_cells, all_measurements, carry_out
 from qmoe.progress import Progress
@@ -66,8 +67,8 @@ def execute(name: str, plans: Sequence[Plan], store: Store, job: Job) -> Path:
 
 
 def evidence(plans: Sequence[Plan], done: Done, provenance: Provenance) -> Evidence:
-    """Everything that was found, and which study asked for what."""
-    return Evidence(
+    """Everything that was found, which study asked for what, and the verdicts that follow."""
+    found = Evidence(
         provenance=provenance,
         results=tuple(done.cells.values()),
         figures=tuple(done.figures.values()),
@@ -76,6 +77,7 @@ def evidence(plans: Sequence[Plan], done: Done, provenance: Provenance) -> Evide
             for plan in plans
         },
     )
+    return with_verdicts(found)
 
 
 def _show(writer: RunWriter, job: Job, cell: Cell, result: CellResult) -> None:

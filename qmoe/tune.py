@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
@@ -31,6 +32,7 @@ from qmoe.train import Trained, examples, train
 from qmoe.trial import Trial
 
 TOGETHER = 32  # models in one program: enough to share the overhead, few enough for the cache
+MOST_NUMBERS = 2**26  # prepared rows held at once: half a gigabyte
 _WORST = 1e6  # a cross-entropy beyond is written as this
 
 
@@ -109,7 +111,7 @@ def tune(
     model = groups[0].model
     router = model.router
     return CellResult(
-        **_identity(cell, first, benches, trials, searched=cell_searched(cell)),
+        **_identity(cell, first, benches, trials, searched=searched(cell)),
         router=cell.label or router.label,
         family=cell.family or router.family,
         router_parameters=router.counts.actual,
@@ -127,9 +129,9 @@ def tune(
     )
 
 
-def cell_searched(cell: Cell) -> int:
+def searched(cell: Cell) -> int:
     """How many trials were searched for each seed: none anew where another cell's are reused."""
-    return 1 if cell.like is not None else len(cell.trials)
+    return 0 if cell.like is not None else len(cell.trials)
 
 
 def _entries(cell: Cell, like: CellResult | None) -> tuple[tuple[Trial, ...], tuple[Entry, ...]]:
@@ -153,12 +155,22 @@ def _train_all(
     done = 0
     for gate in dict.fromkeys(trial.gate for trial in trials):
         alike = [entry for entry in entries if trials[entry.trial].gate == gate]
-        for i in range(0, len(alike), TOGETHER):
-            group = alike[i : i + TOGETHER]
+        size = _together(cell, trials[alike[0].trial]) if alike else 1
+        for i in range(0, len(alike), size):
+            group = alike[i : i + size]
             yield _train_group(cell, trials, group, device)
             done += len(group)
             if progress is not None:
                 progress(done)
+
+
+def _together(cell: Cell, trial: Trial) -> int:
+    """How many models of a cell train as one program: fewer where a router's rows are many."""
+    bench = bench_of(cell, trial.scaler)
+    model = cell.spec(bench.num_features, bench.num_classes, trial).build()
+    rows = model.prepare(torch.zeros(1, bench.num_features, 1, dtype=torch.float64)).rows.shape[1]
+    numbers = rows * len(bench.part(0).y_train)
+    return max(1, min(TOGETHER, MOST_NUMBERS // numbers))
 
 
 def _train_group(

@@ -20,14 +20,14 @@ from qmoe.studies.figures import Labels, plain, scored
 from qmoe.suite import Setup
 
 LAYERS = (1, 2, 3, 4)
-BASIS = ("linear", "mlp:hidden=16")
+SUBSPACES_OF = ("linear", "mlp:hidden=16")
 HIDDEN = (2, 4, 8, 16, 32, 64)
 
 MATCHED: tuple[Family, ...] = tuple(
     # two qubits: two parameters per layer
     ("subspace", {"base": base, "dimension": 2 * layers})
     for layers in LAYERS
-    for base in BASIS
+    for base in SUBSPACES_OF
 )
 SIZES: tuple[Family, ...] = (
     *(quantum(layers) for layers in LAYERS),
@@ -39,7 +39,7 @@ PUBLISHED: tuple[Family, ...] = (NOTEBOOK, mlp(2), mlp(4), LINEAR, CONSTANT)
 
 
 def efficiency(setup: Setup) -> Plan:
-    """Four experts at matched sizes, two experts with the published circuit, and two figures."""
+    """Matched sizes of four experts, the published circuit with two, eta and expressivity."""
     made = (*cells(setup, MOONS, SIZES), *cells(setup, MOONS, PUBLISHED, experts=2))
     room = {"layers": list(LAYERS), "root": setup.root}
     measured = (

@@ -34,7 +34,7 @@ COMPONENTS = 8
 SEEDS = 10
 CONFIG = TrainConfig(epochs=20, batch_size=100, evaluate_every=2, dtype="float32")
 
-# Not `dephased`: on a batch of eight features it trains ten times as long as the quantum router,
+# Not `dephased`: on a batch of eight features it trains seven times as long as the quantum router,
 # and what interference adds is judged on moons.
 FAMILIES: tuple[Family, ...] = (
     *(quantum(layers) for layers in (2, 4)),

@@ -136,9 +136,7 @@ def test_the_words_of_comparisons_give_the_word_of_the_claim(words, word):
 def test_every_compared_claim_can_come_out_either_way(claim):
     assert planted(claim, "better").verdict == "holds"
     assert planted(claim, "worse").verdict == "does not hold"
-    # a router as good as an MLP of eight times its size leaves smaller ones open
-    level = "undecided" if claim == "C5" else "does not hold"
-    assert planted(claim, "equivalent").verdict == level
+    assert planted(claim, "equivalent").verdict == "does not hold"
 
 
 @pytest.mark.parametrize("claim", COMPARED)

@@ -176,8 +176,9 @@ def test_bad_input_is_one_line_and_exit_code_2_and_leaves_nothing(qmoe, tmp_path
 def test_messages_say_what_was_got_what_is_expected_and_what_to_do(qmoe):
     _, _, err = qmoe("train", "--router", "quantom")
     assert err == (
-        "qmoe: got router 'quantom'; expected one of constant, dephased, linear, mlp, product, "
-        "quantum, trig-product; did you mean 'quantum'?\n"
+        "qmoe: got router 'quantom'; expected one of constant, dephased, frozen-circuit, linear, "
+        "low-rank-trig, mlp, product, quantum, random-fourier, subspace, trig-product, "
+        "unentangled; did you mean 'quantum'?\n"
     )
     _, _, err = qmoe("train", "--data", "wine", "--router", "quantum,num_qubits=4")
     assert "13 > 4" in err and "--pca 4" in err

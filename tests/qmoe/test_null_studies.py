@@ -1,7 +1,7 @@
 """Null studies through the whole study code: two equal learners are called different by luck alone.
 
 Both sides of every comparison are the same family, tuned by the same trials, from different random
-starts: plans, batched training, choice on validation, evidence, claim and verdict are the real ones.
+starts: plans, batched training, the choice on validation, evidence, claim and verdict are real.
 """
 
 from __future__ import annotations
