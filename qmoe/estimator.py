@@ -41,7 +41,7 @@ class QMoEClassifier(ClassifierMixin, BaseEstimator):
     their range are clipped to it.
 
     Parameters:
-        router: "quantum", "linear", "mlp", "trig-product", "product", "dephased" or "constant".
+        router: A name of `qmoe.routers.ROUTERS`, such as "quantum", "linear" or "mlp".
         router_options: Options of that router, such as {"layers": 3} or {"hidden": 8}.
         num_experts: Linear experts.
         gate: "probability", "softmax", "temperature", or "auto": probability where the router

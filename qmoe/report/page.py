@@ -145,4 +145,8 @@ def tally(words: Iterable[str]) -> list[tuple[str, int]]:
 
 
 def _warnings(records: Sequence[Record]) -> list[tuple[str, int]]:
-    return Counter(text for record in records for text in record.warnings).most_common()
+    """Each kind of warning by its first words, with its first text and how many records have it."""
+    every = [text for record in records for text in record.warnings]
+    times = Counter(text.partition(":")[0] for text in every)
+    first = {text.partition(":")[0]: text for text in reversed(every)}
+    return [(first[kind], count) for kind, count in times.most_common()]

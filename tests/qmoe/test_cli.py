@@ -158,6 +158,18 @@ BAD = {
     "unknown study": ("study", "ablatoin"),
     "unknown protocol": ("study", "ablation", "--protocol", "published"),
     "protocol without that data": ("study", "ablation", "--protocol", "notebook", "--data", "wine"),
+    "option of another study": ("study", "hunt", "--data", "moons"),
+    "0 trials": ("run", "quick", "--trials", "0"),
+    "0 trials of one router": ("train", "--trials", "0"),
+    "0 workers": ("run", "quick", "--workers", "0"),
+    "a class that does not exist": ("train", "--data", "mnist,classes=3/11"),
+    "one class": ("train", "--data", "fashion-mnist,classes=3/"),
+    "images that do not exist": ("data", "fetch", "mnst"),
+    "init scale 0": ("train", "--init-scale", "0"),
+    "layer-wise without layers": ("train", "--router", "linear", "--layerwise"),
+    "ablation of many features": ("study", "ablation", "--data", "wine"),
+    "claims of no run": ("claims", "absent"),
+    "no such claim": ("claims", "--claim", "C15"),
     "no run yet": ("report",),
     "no such run": ("report", "yesterday"),
     "no such checkpoint": ("predict", "absent", "--data", "wine"),
@@ -248,3 +260,15 @@ def test_every_command_has_help_with_an_example(words):
     )
     assert words == () or "Example: qmoe " + " ".join(words) in " ".join(done.stdout.split())
     assert done.stderr == ""
+
+
+def test_a_damaged_image_archive_is_one_line_and_nothing_is_left(qmoe, tmp_path, monkeypatch):
+    folder = tmp_path / "sets" / "mnist"
+    folder.mkdir(parents=True)
+    for name in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
+        (folder / f"{name}-ubyte.gz").write_bytes(b"\x1f\x8b cut short")
+    monkeypatch.setenv("QMOE_DATA_DIR", str(tmp_path / "sets"))
+    code, out, err = qmoe("train", "--data", "mnist,classes=0/1", "--pca", "2")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "idx1-ubyte.gz" in err and "Traceback" not in err
+    assert [p.name for p in tmp_path.iterdir()] == ["sets"]

@@ -75,6 +75,7 @@ def test_a_null_study_is_judged_and_its_sides_differ():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unchecked")
 def test_two_hundred_null_studies_find_no_more_than_chance():
     """Of 200 families at a rate of 5 %, more than `most` false ones come up once in 100 runs."""
     studies, most = 200, int(binom.ppf(0.99, 200, 0.05))

@@ -15,11 +15,10 @@ once.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-import jaxtyping
 import numpy as np
 import pytest
 from scipy import stats
@@ -42,15 +41,6 @@ OVERLAP = CONTENT["split_rows"]["test"] / CONTENT["split_rows"]["train"]
 
 Study = tuple[str, list[Sample]]
 """Which learner it is about, and its family."""
-
-
-@pytest.fixture
-def unchecked() -> Iterator[None]:
-    """Run-time type checks off: they would take most of the time of 10,000 studies."""
-    before = jaxtyping.config.jaxtyping_disable
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", before)
 
 
 def pool(population: Population) -> dict[str, dict[str, Floats]]:
