@@ -9,8 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from qmoe import data
+from qmoe.catalogue import DataSpec
+from qmoe.cell import Cell
 from qmoe.record import Population
 
 
@@ -86,3 +89,38 @@ class Bench:
         return data.splits(
             self.source, root=self.root, seed=self.seeds[index], sizes=self.sizes
         ).test
+
+
+def bench_of(cell: Cell, scaler: str) -> Bench:
+    """The data of a cell under one scaler, prepared once per process."""
+    sizes = None if cell.sizes is None else tuple(cell.sizes)
+    return _bench(cell.data, cell.protocol, cell.root, cell.seeds, cell.pca, sizes, scaler)
+
+
+@lru_cache(maxsize=12)
+def _bench(
+    source: DataSpec,
+    protocol: str,
+    root: int,
+    seeds: tuple[int, ...],
+    pca: int | None,
+    sizes: tuple[int, int, int] | None,
+    scaler: str,
+) -> Bench:
+    if protocol == "notebook":
+        return Bench.notebook(root=root, seeds=seeds, scaler=scaler)
+    same = None
+    if pca is not None and scaler != _FIRST:
+        same = _bench(source, protocol, root, seeds, pca, sizes, _FIRST)
+    return Bench.controlled(
+        source,
+        root=root,
+        seeds=seeds,
+        scaler=scaler,
+        pca=pca,
+        sizes=None if sizes is None else data.Sizes(*sizes),
+        like=same,
+    )
+
+
+_FIRST = "[0, pi]"  # the scaler whose PCA the others borrow

@@ -7,6 +7,7 @@ initialisation, so a seed re-draws the data alone. They have no class probabilit
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,10 +16,13 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from qmoe.arrays import Floats, Ints
+from qmoe.bench import bench_of
+from qmoe.cell import Cell, CellResult
 from qmoe.data import Prepared
 from qmoe.errors import InputError, unknown
 from qmoe.kernels import product_kernel
 from qmoe.trial import Trial
+from qmoe.tuned import identity
 
 if TYPE_CHECKING:
     from sklearn.svm import SVC
@@ -130,6 +134,54 @@ def tune_svc(
         train[i] = _correct(machines[best], part.X_train, part.y_train)
         vectors[i] = len(machines[best].support_)
     return SVCTuned(validation, chosen, test, train, vectors)
+
+
+def svc_cell(cell: Cell, progress: Callable[[int], None] | None = None) -> CellResult:
+    """A cell of support vector classifiers, tuned; `qmoe.tune.tune` does the other cells.
+
+    Raises:
+        InputError: A cell without a validation part or with another cell's choice.
+    """
+    if cell.protocol == "notebook" or cell.like is not None:
+        raise InputError(
+            got=f"{cell.router} in the notebook protocol or with another cell's choice",
+            expected="its own trials on a validation part",
+            do="use a cell of protocol controlled",
+        )
+    started, trials = time.perf_counter(), cell.trials
+    benches = {scaler: bench_of(cell, scaler) for scaler in {t.scaler for t in trials}}
+    parts: dict[str, Sequence[Prepared]] = {name: b.parts for name, b in benches.items()}
+    kernel = cell.router.removeprefix("svc-")
+    tuned = tune_svc(parts, trials, kernel, progress)
+    chosen = tuple(int(t) for t in tuned.chosen)
+    first = benches[trials[chosen[0]].scaler]
+    used = [benches[trials[t].scaler] for t in chosen]
+    vectors = int(np.median(tuned.support_vectors))
+    correct = tuple(tuple(int(v) for v in row) for row in tuned.validation_correct)
+    return CellResult(
+        **identity(cell, first, used, trials, searched=len(trials)),
+        router=cell.label or f"SVC {kernel} kernel",
+        family=cell.family or "ceiling",
+        router_parameters=0,
+        router_parameters_paper=0,
+        model_parameters=vectors,
+        frozen_numbers=0,
+        multiply_adds=multiply_adds(vectors, first.num_features, first.num_classes),
+        circuits=0,
+        validation_correct=correct,
+        # a support vector classifier has no cross-entropy: ties go to the earlier trial
+        validation_loss=tuple(tuple(0.0 for _ in row) for row in correct),
+        chosen=chosen,
+        train_correct=tuple(int(v) for v in tuned.train_correct),
+        test_correct=tuple(int(v) for v in tuned.test_correct),
+        features_clipped=tuple(int(sum(b.part(i).clipped)) for i, b in enumerate(used)),
+        epochs_kept=(0,) * len(cell.seeds),
+        epochs_run=(0,) * len(cell.seeds),
+        steps_per_epoch=0,
+        routing_entropy=(0.0,) * len(cell.seeds),
+        expert_load=((1.0,),) * len(cell.seeds),
+        seconds=time.perf_counter() - started,
+    )
 
 
 def _correct(machine: SVC, X: Float64[Floats, "row feature"], y: Int64[Ints, " row"]) -> int:

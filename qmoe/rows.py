@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from qmoe.bench import Bench
+from qmoe.bench import Bench, bench_of
 from qmoe.cell import Cell, CellResult
 from qmoe.checkpoint import Checkpoint
 from qmoe.failures import Training, failures
@@ -15,7 +15,6 @@ from qmoe.provenance import Provenance
 from qmoe.record import CurvePoint, Record
 from qmoe.routing_map import RoutingMap
 from qmoe.trial import Trial
-from qmoe.tune import bench_of
 
 GRID = 80
 SHOWN = 400  # points laid over a map
