@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from typer.exceptions import TyperException
 
 from qmoe.errors import InputError, QmoeError, unknown
-
-if TYPE_CHECKING:
-    from qmoe.plan import Plan
-    from qmoe.provenance import Provenance
+from qmoe.session import finish, tell
 
 STUDIES = {
     name: f"qmoe.studies.{name}:{name}"
@@ -78,7 +73,7 @@ def run(
     count = chosen.seeds if seeds is None else seeds
     made = setup(seed, count, chosen.trials if trials is None else trials)
     plans = [resolve(step.call)(made, **step.options) for step in chosen.steps]
-    _finish(plans, chosen.name, seed, workers, device, out, json_, estimated=chosen.estimate)
+    finish(plans, chosen.name, seed, workers, device, out, json_, estimated=chosen.estimate)
 
 
 @app.command(epilog="Example: qmoe study ablation --protocol notebook --seeds 30")
@@ -112,7 +107,7 @@ def study(
             do="leave it out",
         )
     plan = resolve(STUDIES[name])(setup(seed, seeds, trials), **options)
-    _finish([plan], name, seed, workers, device, out, json_, estimated=True)
+    finish([plan], name, seed, workers, device, out, json_, estimated=True)
 
 
 @app.command(
@@ -205,7 +200,7 @@ def train(
         expert_hidden=expert_hidden,
         pca=pca,
     )
-    _finish([plan], "train", seed, 1, device, out, json_, threads=threads, resumable=False)
+    finish([plan], "train", seed, 1, device, out, json_, threads=threads, resumable=False)
 
 
 @app.command(epilog="Example: qmoe predict runs/latest/checkpoints/NAME --data my.csv --target y")
@@ -241,7 +236,7 @@ def report(
     """Write the report of a finished run again."""
     from qmoe.rundir import Run
 
-    _tell(Run.open(run).path, out, json_)
+    tell(Run.open(run).path, out, json_)
 
 
 @app.command(epilog="Example: qmoe claims --claim C7")
@@ -342,79 +337,6 @@ def data_fetch(
         typer.echo(json.dumps({"name": name, "folder": str(folder), "downloaded": list(new)}))
     else:
         typer.echo(f"{name} is in {folder} ({len(new)} files downloaded)")
-
-
-def _finish(
-    plans: Sequence[Plan],
-    name: str,
-    seed: int,
-    workers: int | None,
-    device: str,
-    out: Path | None,
-    json_: bool,
-    *,
-    threads: int = 1,
-    estimated: bool = False,
-    resumable: bool = True,
-) -> None:
-    """Carries plans out into a folder, writes the report, says what came out."""
-    from qmoe.angles import whole
-    from qmoe.estimate import estimate, written
-    from qmoe.execution import Job, execute, unfinished
-    from qmoe.progress import choose
-    from qmoe.rundir import check_free
-    from qmoe.store import Store
-
-    if out is not None:
-        check_free(out)
-    count = os.cpu_count() or 1 if workers is None else whole(workers, "workers", 1)
-    provenance = _prepare(seed, threads, device)
-    job = Job(provenance, choose(wanted=not json_), count, device, out)
-    # one program of one router is not worth going on from, and its data may be a changing file
-    store = unfinished(name, plans, job) if resumable else Store(None)
-    if estimated:
-        typer.echo(written(estimate(plans), count, store.count()), err=json_)
-    try:
-        folder = execute(name, plans, store, job)
-    except KeyboardInterrupt:
-        if store.count():
-            typer.echo("what is finished is kept: the same command goes on from there", err=True)
-        raise
-    _tell(folder, None, json_)
-
-
-def _prepare(seed: int, threads: int, device: str) -> Provenance:
-    """Sets the number of threads, checks the device, and notes where results come from."""
-    import torch
-
-    from qmoe.angles import whole
-    from qmoe.provenance import capture
-
-    torch.set_num_threads(whole(threads, "number of threads", 1))
-    try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(
-            got=f"device {device!r}",
-            expected="a torch device of this machine",
-            do="use --device cpu",
-        ) from error
-    return capture(whole(seed, "seed"), threads=threads)
-
-
-def _tell(folder: Path, out: Path | None, json_: bool) -> None:
-    """Writes the page of a run and prints its outcome."""
-    from qmoe.report import write_report
-    from qmoe.report.terminal import summary_json, summary_text
-    from qmoe.rundir import Run
-
-    finished = Run.open(folder)
-    page = write_report(finished, out or folder / "report")
-    if json_:
-        typer.echo(json.dumps({"run": str(folder), "report": str(page), **summary_json(finished)}))
-        return
-    typer.echo(summary_text(finished))
-    typer.echo(f"run     {folder}\nreport  {page}")
 
 
 def main() -> None:
