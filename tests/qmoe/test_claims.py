@@ -348,15 +348,15 @@ def test_the_best_control_is_shown_without_a_word_and_chosen_on_validation():
 def test_the_smallest_mlp_that_is_not_behind_is_named():
     claim = BY_ID["C5"]
     cells = [
-        c.model_copy(update={"router_parameters": 32}) if c.router == "MLP h=4" else c
+        c.model_copy(update={"router_parameters": 18}) if c.router == "MLP h=2" else c
         for c in pair_cells(claim, ["equivalent", "equivalent"])
     ]
     behind = cell("moons(noise=0.1)", "MLP h=1", accuracies(0.8, 30), parameters=11)
-    near = cell("moons(noise=0.1)", "MLP h=2", accuracies(0.9, 30), parameters=18)
-    context = beside(evidence(*cells, behind, near), claim)
+    larger = cell("moons(noise=0.1)", "MLP h=4", accuracies(0.9, 30), parameters=32)
+    context = beside(evidence(*cells, behind, larger), claim)
     [first, second] = [text for text in context if text.startswith("smallest")]
     assert "MLP h=2 (18 parameters)" in first and "4.5 times its parameters" in first
-    assert "MLP h=4 (32 parameters)" in second and "smallest of 1" in second
+    assert "MLP h=2 (18 parameters)" in second and "smallest of 1" in second
 
 
 def test_stored_verdicts_are_checked_and_never_read():
