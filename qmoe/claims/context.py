@@ -132,20 +132,26 @@ def measured_eta(evidence: Evidence, claim: Claim) -> Sequence[str]:
     return found
 
 
-def never_there(evidence: Evidence, claim: Claim) -> Sequence[str]:
-    """Of each router, how many seeds do not reach the target, and the median step."""
-    found = []
-    for dataset, name in _routers(claim):
-        try:
-            times = steps_to_target(one(evidence, claim, dataset, name))
-        except NotStoredError:
-            continue
-        arrived = time_to_target(times, float(HORIZON))
-        found.append(
-            f"{dataset}: {name} median {arrived.median:g} steps; share of seeds that never "
-            f"arrive {arrived.never}"
-        )
-    return found
+def never_there(*others: str) -> Context:
+    """Of each router and some others: mean and median step, and how many seeds never arrive."""
+
+    def lines(evidence: Evidence, claim: Claim) -> Sequence[str]:
+        sets = dict.fromkeys(pair.dataset for pair in claim.pairs)
+        further = ((dataset, name) for dataset in sets for name in others)
+        found = []
+        for dataset, name in (*_routers(claim), *further):
+            try:
+                times = steps_to_target(one(evidence, claim, dataset, name))
+            except NotStoredError:
+                continue
+            arrived = time_to_target(times, float(HORIZON))
+            found.append(
+                f"{dataset}: {name} mean {arrived.restricted:.1f} steps, median {arrived.median:g}; "
+                f"share of seeds that never arrive {arrived.never}"
+            )
+        return found
+
+    return lines
 
 
 def failures(evidence: Evidence, claim: Claim) -> Sequence[str]:

@@ -105,6 +105,7 @@ CLAIMS: Final = (
         study="interference",
         pairs=_pairs(MOONS, "SVC product kernel", "SVC rbf kernel"),
         experts=1,
+        scope="as a kernel that classifies better; its dimension is beside it",
         context=(
             figures("largest deviation of simulated overlaps from the closed form"),
             figures("kernel feature dimension", data=_ANYWHERE),
@@ -128,7 +129,7 @@ CLAIMS: Final = (
         test="Test accuracy of quantum L=4 against quantum L=1, 4 experts.",
         study="efficiency",
         pairs=_pairs(MOONS, "quantum L=4", "quantum L=1"),
-        scope="expressivity half; the noise half is not judged yet",
+        scope="in accuracy; the function space is beside it, noise is not judged yet",
         context=(figures("function-space dimension"), figures("weights that count")),
     ),
     Claim(
@@ -154,6 +155,7 @@ CLAIMS: Final = (
             *(MOONS, "quantum L=12 init 0.1", "quantum L=12 init 1"),
             ("quantum L=12 layer-wise", "quantum L=12 init 1"),
         ),
+        scope="2 qubits, L = 12",
         context=(failures, figures("decay rate of the variance per qubit", cost="outcome")),
     ),
     Claim(
@@ -182,7 +184,7 @@ CLAIMS: Final = (
         study="convergence",
         pairs=_pairs(MOONS, QUANTUM, "linear"),
         metric="steps to target",
-        context=(never_there,),
+        context=(never_there("product", "dephased L=2", "trig-product D=1"),),
     ),
     Claim(
         id="C14",

@@ -324,7 +324,7 @@ def test_c8_says_which_half_it_judges():
     from qmoe.claims.written import said
 
     assert said(planted("C8", "better")) == (
-        "holds (expressivity half; the noise half is not judged yet)"
+        "holds (in accuracy; the function space is beside it, noise is not judged yet)"
     )
 
 
