@@ -146,8 +146,8 @@ def never_there(*others: str) -> Context:
                 continue
             arrived = time_to_target(times, float(HORIZON))
             found.append(
-                f"{dataset}: {name} mean {arrived.restricted:.1f} steps, median {arrived.median:g}; "
-                f"share of seeds that never arrive {arrived.never}"
+                f"{dataset}: {name} mean {arrived.restricted:.1f} steps, "
+                f"median {arrived.median:g}; share of seeds that never arrive {arrived.never}"
             )
         return found
 

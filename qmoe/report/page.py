@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from qmoe.errors import InputError
 from qmoe.record import Record
+from qmoe.report.efficiency import eta_table
 from qmoe.report.marks import marks
 from qmoe.report.searches import searches
 from qmoe.report.sections import MOST_DRAWN, sections
@@ -41,8 +42,9 @@ def write_report(run: Run, out: Path) -> Path:
 
     The folder gets `index.html`, which loads nothing and runs no script; `results.csv`, one row
     per router and seed (`qmoe.results.load`); `summary.csv` (`qmoe.results.summary`) and
-    `comparisons.csv` (`qmoe.results.comparisons`). Equal runs give equal files. Earlier ones are
-    replaced, each at once, and only after everything has been rendered.
+    `comparisons.csv` (`qmoe.results.comparisons`); `eta.csv` where study `efficiency` ran
+    (`qmoe.report.efficiency.eta_table`). Equal runs give equal files. Earlier ones are replaced,
+    each at once, and only after everything has been rendered.
 
     Raises:
         InputError: the run holds no records, is damaged, or the folder cannot be written.
@@ -54,12 +56,15 @@ def write_report(run: Run, out: Path) -> Path:
             do="run a suite that trains",
         )
     frame = table(run.records)
+    etas = eta_table(run)
     texts = {
         "results.csv": _csv(frame),
         "summary.csv": _csv(summary(frame)),
         "comparisons.csv": _csv(comparisons(frame)),
-        PAGE: render(run, frame),
+        PAGE: render(run, frame, etas=etas is not None),
     }
+    if etas is not None:
+        texts["eta.csv"] = _csv(etas)
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
@@ -78,8 +83,8 @@ def write_report(run: Run, out: Path) -> Path:
     return out / PAGE
 
 
-def render(run: Run, frame: pd.DataFrame) -> str:
-    """The page as text; `frame` is `qmoe.results.load(run)`."""
+def render(run: Run, frame: pd.DataFrame, *, etas: bool = False) -> str:
+    """The page as text; `frame` is `qmoe.results.load(run)`, `etas` whether eta.csv is beside."""
     styles = marks(zip(frame["router"], frame["family"], strict=True))
     made = sections(frame, run.records, tuple(run.maps()), styles, searches(run))
     return (
@@ -100,6 +105,7 @@ def render(run: Run, frame: pd.DataFrame) -> str:
             sources=[source_label(source) for source in _unique(frame["source"])],
             hardware="device" in set(frame["source"]),
             warnings=_warnings(run.records),
+            etas=etas,
             total=len(frame),
             plot_width=WIDTH,
         )

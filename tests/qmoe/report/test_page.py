@@ -282,6 +282,29 @@ def test_searches_are_the_trials_of_the_evidence_by_group(tmp_path: Path) -> Non
     assert searches(factory.write(tmp_path / "bare", records)) == {}
 
 
+def test_the_efficiency_study_gets_its_table_of_eta_and_no_other(tmp_path: Path) -> None:
+    names = ("linear", "quantum L=2", "constant")
+    records = factory.study(3, names, CONTROLLED, study="efficiency")
+    searched = factory.evidence(records)
+    run = factory.write(tmp_path / "run", records, (), searched)
+    page = page_of(run, tmp_path / "out")
+    assert "eta.csv" in page.said
+    etas = pd.read_csv(tmp_path / "out" / "eta.csv")
+    assert set(etas["router"]) == set(names)
+    readings = etas.groupby(["numerator", "counted", "base"])
+    assert len(readings) == 2 * 3 * 3
+    plain = etas[(etas["numerator"] == "accuracy") & (etas["base"] == "e")]
+    known = plain.dropna(subset=["eta"])
+    for _, row in known.iterrows():
+        (cell,) = (r for r in searched.results if r.router == row["router"])
+        wanted = cell.accuracy.mean() / np.log1p(row["parameters"])
+        assert row["eta"] == pytest.approx(wanted, rel=1e-12)
+    others = factory.study(3, names, CONTROLLED)
+    run = factory.write(tmp_path / "other", others, (), factory.evidence(others))
+    assert "eta.csv" not in page_of(run, tmp_path / "else").said
+    assert not (tmp_path / "else" / "eta.csv").exists()
+
+
 def test_maps_go_to_the_group_with_their_number_of_experts(tmp_path: Path) -> None:
     records = [r for e in (2, 4) for r in factory.study(2, ("linear",), CONTROLLED, experts=e)]
     maps = [("linear", factory.routing_map("linear", experts=4))]
