@@ -10,9 +10,11 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 
 from qmoe.cell import Cell, CellResult
+from qmoe.errors import QmoeError
 from qmoe.figure import Figures, Measurement
 from qmoe.progress import Advance
 from qmoe.store import Store
@@ -72,6 +74,10 @@ def carry_out(
 
     The numbers do not depend on `workers`: a part is computed by one process alone, from its own
     random streams.
+
+    Raises:
+        InputError: A part that cannot be.
+        QmoeError: A worker process died.
     """
     cells, measurements = all_cells(plans), all_measurements(plans)
     found = {c.key: r for c in cells if (r := store.cell(c.key)) is not None}
@@ -126,6 +132,11 @@ def _in_processes(
                         running[future] = part
                     for future in wait(running, return_when=FIRST_COMPLETED).done:
                         keep(running.pop(future), future.result())
+            except BrokenProcessPool as error:
+                raise QmoeError(
+                    "a worker process died, perhaps for lack of memory; what is finished is kept: "
+                    "the same command goes on from there, with fewer --workers"
+                ) from error
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 for process in multiprocessing.active_children():

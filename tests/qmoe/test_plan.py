@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import multiprocessing
+
 import pytest
 
 from qmoe.cell import Cell
 from qmoe.data import DataSpec
-from qmoe.errors import InputError
+from qmoe.errors import InputError, QmoeError
 from qmoe.figure import Figure, Measurement
 from qmoe.plan import Plan, all_cells, carry_out
 from qmoe.store import Store, folder_of
@@ -58,6 +60,20 @@ def test_a_worker_that_fails_says_why_in_one_line():
     wrong = Plan("wrong", (cell("linear"), cell("quantum", options={"layers": 0})))
     with pytest.raises(InputError, match="number of layers"):
         carry_out([wrong], store=Store(None), workers=2)
+
+
+def test_a_worker_that_dies_is_one_line_and_loses_nothing_finished(tmp_path):
+    store = Store(tmp_path / "s")
+
+    def kill_one(done: int) -> None:
+        if done:
+            multiprocessing.active_children()[0].kill()
+
+    many = Plan("many", tuple(cell(experts=size) for size in range(1, 13)))
+    with pytest.raises(QmoeError, match=r"a worker process died.*fewer --workers"):
+        carry_out([many], store=store, workers=2, advance=kill_one)
+    assert store.count() >= 1
+    assert len(carry_out([many], store=store).cells) == 12
 
 
 def test_what_is_finished_is_not_trained_again(tmp_path):
