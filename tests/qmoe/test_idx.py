@@ -84,8 +84,8 @@ PACKED = gzip.compress(CONTENT, mtime=0)
         (PACKED[:-8] + bytes(4) + PACKED[-4:], "cut short or damaged"),  # another CRC
         (PACKED[:10] + b"\xff" + PACKED[11:], "cut short or damaged"),  # no such block
         (PACKED + b"more", "cut short or damaged"),
-        (gzip.compress(CONTENT[:-1]), "less than 40 bytes"),
-        (gzip.compress(CONTENT + b"x"), "more than 40 bytes"),
+        (gzip.compress(CONTENT[:-1], mtime=0), "less than 40 bytes"),
+        (gzip.compress(CONTENT + b"x", mtime=0), "more than 40 bytes"),
         (PACKED + PACKED, "more than 40 bytes"),
         (bytes(40 + idx.SLACK + 1), "more than 65,576 bytes"),
     ],
