@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
+from qmoe import cli_targets
 from qmoe.errors import InputError, QmoeError, unknown
 from qmoe.session import finish, tell
 
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="Data sets: what there is, and downloads.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
+app.add_typer(cli_targets.app)
 
 Seed = Annotated[int, typer.Option("--seed", help="Root seed of every random stream.")]
 Seeds = Annotated[int, typer.Option("--seeds", help="Number of paired seeds.")]

@@ -16,7 +16,19 @@ class QmoeError(Exception):
     exit_code = 1
 
 
-class InputError(QmoeError, ValueError):
+class ExplainedError(QmoeError):
+    """A failure in three parts: what was got, what is expected, what to do."""
+
+    def __init__(self, *, got: str, expected: str, do: str) -> None:
+        super().__init__(" ".join(f"got {got}; expected {expected}; {do}".split()))
+        self._parts = (got, expected, do)
+
+    def __reduce__(self) -> tuple[Callable[..., ExplainedError], tuple[object, ...]]:
+        """How an error comes back from a worker process."""
+        return _again, (type(self), *self._parts)
+
+
+class InputError(ExplainedError, ValueError):
     """Bad input from a user: an unknown name, a value out of range, a damaged file.
 
     >>> print(InputError(got="layers=-1", expected="a whole number >= 1", do="pass layers=2"))
@@ -25,17 +37,27 @@ class InputError(QmoeError, ValueError):
 
     exit_code = 2
 
-    def __init__(self, *, got: str, expected: str, do: str) -> None:
-        super().__init__(" ".join(f"got {got}; expected {expected}; {do}".split()))
-        self._parts = (got, expected, do)
 
-    def __reduce__(self) -> tuple[Callable[[str, str, str], InputError], tuple[str, str, str]]:
-        """How an error comes back from a worker process."""
-        return _again, self._parts
+class CredentialsError(ExplainedError):
+    """Credentials that a service needs and that are missing or refused; never shows any."""
+
+    exit_code = 3
 
 
-def _again(got: str, expected: str, do: str) -> InputError:
-    return InputError(got=got, expected=expected, do=do)
+class UnreachableError(ExplainedError):
+    """A service that cannot be reached or has not answered in time."""
+
+    exit_code = 4
+
+
+class FitError(ExplainedError):
+    """A circuit that does not fit the device: too wide, or with a gate that it does not have."""
+
+    exit_code = 6
+
+
+def _again(kind: type[ExplainedError], got: str, expected: str, do: str) -> ExplainedError:
+    return kind(got=got, expected=expected, do=do)
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> InputError:

@@ -175,6 +175,16 @@ def of_run(run: str | None, root: Path = ROOT) -> Evidence:
     return Evidence.read(Run.open(run, root).path / NAME)
 
 
+def evidence_of(run: Run) -> Evidence | None:
+    """The evidence of a run; None for one without.
+
+    Raises:
+        InputError: It is damaged or was written by a newer version.
+    """
+    path = run.path / NAME
+    return Evidence.read(path) if path.is_file() else None
+
+
 def _committed() -> Evidence:
     file = resources.files("qmoe").joinpath(*COMMITTED)
     if not file.is_file():

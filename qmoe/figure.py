@@ -6,13 +6,15 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from qmoe.errors import InputError
+from qmoe.dotted import named
 from qmoe.record import Scalar, check_format, damaged
+
+if TYPE_CHECKING:
+    from qmoe.cell import Cell, CellResult
 
 FORMAT: Final = 1
 
@@ -62,28 +64,30 @@ class Figures(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """A function of this project by its dotted path, with options; it returns `Figure`s."""
+    """A function of this project by its dotted path, with options; it returns `Figure`s.
+
+    `of` is a cell that is trained first; the function then gets it and its result as keywords
+    `cell` and `result`.
+    """
 
     call: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    of: Cell | None = None
 
     @property
     def key(self) -> str:
         """The content hash: equal measurements have equal keys."""
-        text = json.dumps([self.call, dict(self.options)], sort_keys=True)
+        content = [self.call, dict(self.options), *([] if self.of is None else [self.of.key])]
+        text = json.dumps(content, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:20]
 
-    def run(self) -> Figures:
-        """Calls the function."""
+    def run(self, result: CellResult | None = None) -> Figures:
+        """Calls the function; `result` is that of the cell in `of`."""
         import time
 
-        module, _, name = self.call.partition(":")
-        if not module.startswith("qmoe."):
-            raise InputError(
-                got=f"measurement {self.call!r}", expected="a function of qmoe", do="correct it"
-            )
+        trained = {} if self.of is None else {"cell": self.of, "result": result}
         started = time.perf_counter()
-        found = getattr(import_module(module), name)(**self.options)
+        found = named(self.call)(**trained, **self.options)
         return Figures(
             key=self.key,
             call=self.call,

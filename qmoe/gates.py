@@ -177,6 +177,18 @@ _ROWS = (
     _self_inverse("cx", np.eye(4)[[0, 1, 3, 2]], real=True),
     _self_inverse("cz", np.diag([1, 1, 1, -1]), real=True, diagonal=True),
     Gate(
+        "ecr",  # the two-qubit gate of IBM's Eagle devices: RZX(pi/4) X RZX(-pi/4), X on the first
+        2,
+        0,
+        _constant(
+            np.array([[0, 0, 1, 1j], [0, 0, 1j, 1], [1, -1j, 0, 0], [-1j, 1, 0, 0]]) / math.sqrt(2)
+        ),
+        _same("ecr"),
+        _same("ecr"),
+        qasm="ecr",
+        definition="gate ecr a, b { s a; sx b; cx a, b; x a; }",
+    ),
+    Gate(
         "rzz",
         2,
         1,

@@ -102,9 +102,20 @@ class MixtureOfExperts:
     def output(self, weights: Float[Tensor, "seed weight"], data: Prepared) -> Output:
         """Class logits and gate weights, without gradients."""
         with torch.no_grad():
-            router, experts, gate = weights.split(self.sizes, 1)
-            chosen, _ = self.gate.forward(gate, self.fused.forward(router, data.rows)[0])
-            opinions, _ = self.experts.forward(experts, data.features)
+            routed = self.fused.forward(weights[:, : self.router.size], data.rows)[0]
+            return self.output_of(weights, routed, data.features)
+
+    def output_of(
+        self,
+        weights: Float[Tensor, "seed weight"],
+        routed: Float[Tensor, "seed expert batch"],
+        features: Float[Tensor, "s feature batch"],
+    ) -> Output:
+        """The same where the router's output is already there, from another target perhaps."""
+        with torch.no_grad():
+            _, experts, gate = weights.split(self.sizes, 1)
+            chosen, _ = self.gate.forward(gate, routed)
+            opinions, _ = self.experts.forward(experts, features)
             return Output((chosen.unsqueeze(2) * opinions).sum(1), chosen)
 
     def gradient(

@@ -48,7 +48,8 @@ def all_cells(plans: Iterable[Plan]) -> tuple[Cell, ...]:
     """Every cell once, each after the one that it reuses."""
     found: dict[str, Cell] = {}
     for plan in plans:
-        for cell in plan.cells:
+        measured = (m.of for m in plan.measurements if m.of is not None)
+        for cell in (*plan.cells, *measured):
             if cell.like is not None:
                 found.setdefault(cell.like.key, cell.like)
             found.setdefault(cell.key, cell)
@@ -111,7 +112,7 @@ def _one_by_one(
     left: Sequence[Part], found: Mapping[str, CellResult], device: str, keep: Keep
 ) -> None:
     for part in left:
-        keep(part, compute(part, _choice_for(part, found), device))
+        keep(part, compute(part, _needed(part, found), device))
 
 
 def _in_processes(
@@ -128,7 +129,7 @@ def _in_processes(
                     ready = [p for p in waiting if _ready(p, found)]
                     for part in ready[: max(0, 2 * workers - len(running))]:
                         waiting.remove(part)
-                        future = pool.submit(compute, part, _choice_for(part, found), device)
+                        future = pool.submit(compute, part, _needed(part, found), device)
                         running[future] = part
                     for future in wait(running, return_when=FIRST_COMPLETED).done:
                         keep(running.pop(future), future.result())
@@ -146,24 +147,33 @@ def _in_processes(
     return run
 
 
+def _first(part: Part) -> Cell | None:
+    """The cell that must be finished before this part can start."""
+    return part.like if isinstance(part, Cell) else part.of
+
+
 def _ready(part: Part, found: Mapping[str, CellResult]) -> bool:
-    return not isinstance(part, Cell) or part.like is None or part.like.key in found
+    first = _first(part)
+    return first is None or first.key in found
 
 
-def _choice_for(part: Part, found: Mapping[str, CellResult]) -> CellResult | None:
-    reuses = isinstance(part, Cell) and part.like is not None
-    return found[part.like.key] if reuses else None  # type: ignore[union-attr]
+def _needed(part: Part, found: Mapping[str, CellResult]) -> CellResult | None:
+    first = _first(part)
+    return None if first is None else found[first.key]
 
 
 def compute(
-    part: Part, like: CellResult | None = None, device: str = "cpu"
+    part: Part, needed: CellResult | None = None, device: str = "cpu"
 ) -> CellResult | Figures:
-    """The result of one part; what a worker process does."""
+    """The result of one part; what a worker process does.
+
+    needed: the result of the cell that the part builds on, if it does.
+    """
     if isinstance(part, Measurement):
-        return part.run()
+        return part.run(needed)
     from qmoe.tune import tune
 
-    return tune(part, like, device=device)
+    return tune(part, needed, device=device)
 
 
 def _one_thread() -> None:

@@ -16,7 +16,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 import qmoe
 
-DISTRIBUTIONS = ("numpy", "scipy", "scikit-learn", "torch")
+DISTRIBUTIONS = (
+    *("numpy", "scipy", "scikit-learn", "torch"),
+    *("qiskit", "qiskit-aer", "qiskit-ibm-runtime", "amazon-braket-sdk", "cirq-core"),
+)
 _SECRET = re.compile(r"^--?[\w-]*(token|secret|password|api-?key)[\w-]*", re.IGNORECASE)
 _GIT_SECONDS = 10.0
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64
 
+from qmoe.arrays import Floats
 from qmoe.bench import Bench, bench_of
 from qmoe.cell import Cell, CellResult
 from qmoe.checkpoint import Checkpoint
+from qmoe.data import Prepared
+from qmoe.errors import InputError
 from qmoe.failures import Training, failures
+from qmoe.moe import MixtureOfExperts
 from qmoe.predict import evaluate
 from qmoe.provenance import Provenance
 from qmoe.record import CurvePoint, Record
@@ -143,7 +148,7 @@ def checkpoint(cell: Cell, result: CellResult, provenance: Provenance) -> Checkp
 
 def routing_map(cell: Cell, result: CellResult) -> RoutingMap | None:
     """Decision and gate map of the first seed; None unless the data have two features."""
-    bench, trial = _first(cell, result)
+    bench, _ = _first(cell, result)
     part = bench.part(0)
     if part.scaler.num_inputs != 2 or not result.first_weights:
         return None
@@ -152,8 +157,8 @@ def routing_map(cell: Cell, result: CellResult) -> RoutingMap | None:
     low, high = points.X.min(0) - margin, points.X.max(0) + margin
     xs, ys = (low[j] + (np.arange(GRID) + 0.5) / GRID * (high[j] - low[j]) for j in (0, 1))
     grid = np.stack(np.meshgrid(xs, ys), -1).reshape(-1, 2)
-    model = cell.spec(bench.num_features, bench.num_classes, trial).build()
-    answer = evaluate(model, np.asarray(result.first_weights), part.scaler.transform(grid).X)
+    model, weights, _ = first_model(cell, result)
+    answer = evaluate(model, weights, part.scaler.transform(grid).X)
     return RoutingMap(
         extent=(float(low[0]), float(high[0]), float(low[1]), float(high[1])),
         probabilities=answer.probabilities.T.reshape(-1, GRID, GRID),
@@ -164,6 +169,25 @@ def routing_map(cell: Cell, result: CellResult) -> RoutingMap | None:
         dataset=part.name,
         seed=result.seeds[0],
     )
+
+
+def first_model(
+    cell: Cell, result: CellResult
+) -> tuple[MixtureOfExperts, Float64[Floats, " weight"], Prepared]:
+    """Model, weights and data of the first seed.
+
+    Raises:
+        InputError: A cell that is no Mixture of Experts.
+    """
+    if not result.first_weights:
+        raise InputError(
+            got=f"{result.router} without stored weights",
+            expected="a trained Mixture of Experts",
+            do="train it again",
+        )
+    bench, trial = _first(cell, result)
+    model = cell.spec(bench.num_features, bench.num_classes, trial).build()
+    return model, np.asarray(result.first_weights), bench.part(0)
 
 
 def _first(cell: Cell, result: CellResult) -> tuple[Bench, Trial]:

@@ -84,8 +84,10 @@ class Store:
 def folder_of(root: Path, name: str, versions: Mapping[str, str]) -> Path:
     """Where the parts of an unfinished run of this name, code and libraries stand under `root`."""
     content = hashlib.sha256(json.dumps([name, dict(versions)], sort_keys=True).encode())
-    package = Path(qmoe.__file__).resolve().parent
-    for path in sorted(package.rglob("*.py")):
-        content.update(path.relative_to(package).as_posix().encode())
-        content.update(path.read_bytes())
+    top = Path(qmoe.__file__).resolve().parent.parent
+    # the rooms above the core measure too, where they are installed
+    for room in ("qmoe", "backends", "hardware_runs"):
+        for path in sorted((top / room).rglob("*.py")):
+            content.update(path.relative_to(top).as_posix().encode())
+            content.update(path.read_bytes())
     return root / f".unfinished-{name}-{content.hexdigest()[:12]}"

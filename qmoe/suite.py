@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module, resources
+from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from qmoe.angles import whole
+from qmoe.dotted import named
 from qmoe.errors import InputError, unknown
 from qmoe.plan import Plan
 from qmoe.record import damaged
@@ -128,6 +129,5 @@ def setup(root: int, seeds: int, trials: int) -> Setup:
 
 def resolve(dotted: str) -> Study:
     """The function behind `module:function`."""
-    module, _, name = dotted.partition(":")
-    study: Study = getattr(import_module(module), name)
+    study: Study = named(dotted)
     return study

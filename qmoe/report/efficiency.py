@@ -6,30 +6,22 @@ import math
 
 import pandas as pd
 
-from qmoe.rundir import Run
+from qmoe.eta import efficiencies
+from qmoe.evidence import Evidence
 
 STUDY = "efficiency"
 
 
-def eta_table(run: Run) -> pd.DataFrame | None:
+def eta_table(evidence: Evidence | None) -> pd.DataFrame | None:
     """One row per router of study `efficiency` and reading of eta; None for runs without it.
 
     Columns: protocol, dataset, experts, router, numerator (accuracy, or accuracy above the
     constant gate), counted (which parameters), base (of the logarithm), parameters, eta with its
     ends at 95 %, rank (1 is the most efficient of its data set and number of experts), flipped
     (routers that stand on the other side of this one in the plainest reading, separated by |).
-
-    Raises:
-        InputError: the run's evidence is damaged or written by a newer version.
     """
-    # evidence knows cells, and with them the training code: seconds that only its readers pay
-    from qmoe.eta import efficiencies
-    from qmoe.evidence import NAME, Evidence
-
-    path = run.path / NAME
-    if not path.is_file() or all(record.study != STUDY for record in run.records):
+    if evidence is None or STUDY not in evidence.studies:
         return None
-    evidence = Evidence.read(path)
     asked = evidence.asked_by(STUDY)
     rows = []
     for row in efficiencies(r for r in evidence.results if r.key in asked):

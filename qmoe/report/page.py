@@ -13,12 +13,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from qmoe.errors import InputError
+from qmoe.evidence import Evidence, evidence_of
 from qmoe.record import Record
 from qmoe.report.efficiency import eta_table
 from qmoe.report.marks import marks
 from qmoe.report.searches import searches
 from qmoe.report.sections import MOST_DRAWN, sections
 from qmoe.report.tables import WIDTH
+from qmoe.report.targets import target_table, targets
 from qmoe.report.words import (
     FEW,
     counted,
@@ -43,7 +45,8 @@ def write_report(run: Run, out: Path) -> Path:
     The folder gets `index.html`, which loads nothing and runs no script; `results.csv`, one row
     per router and seed (`qmoe.results.load`); `summary.csv` (`qmoe.results.summary`) and
     `comparisons.csv` (`qmoe.results.comparisons`); `eta.csv` where study `efficiency` ran
-    (`qmoe.report.efficiency.eta_table`). Equal runs give equal files. Earlier ones are replaced,
+    (`qmoe.report.efficiency.eta_table`); `targets.csv` where a router ran on targets
+    (`qmoe.report.targets.target_table`). Equal runs give equal files. Earlier ones are replaced,
     each at once, and only after everything has been rendered.
 
     Raises:
@@ -56,15 +59,18 @@ def write_report(run: Run, out: Path) -> Path:
             do="run a suite that trains",
         )
     frame = table(run.records)
-    etas = eta_table(run)
+    evidence = evidence_of(run)
+    etas, ran = eta_table(evidence), targets(evidence)
     texts = {
         "results.csv": _csv(frame),
         "summary.csv": _csv(summary(frame)),
         "comparisons.csv": _csv(comparisons(frame)),
-        PAGE: render(run, frame, etas=etas is not None),
+        PAGE: render(run, frame, evidence),
     }
     if etas is not None:
         texts["eta.csv"] = _csv(etas)
+    if ran is not None:
+        texts["targets.csv"] = _csv(target_table(ran))
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
@@ -83,10 +89,13 @@ def write_report(run: Run, out: Path) -> Path:
     return out / PAGE
 
 
-def render(run: Run, frame: pd.DataFrame, *, etas: bool = False) -> str:
-    """The page as text; `frame` is `qmoe.results.load(run)`, `etas` whether eta.csv is beside."""
+def render(run: Run, frame: pd.DataFrame, evidence: Evidence | None = None) -> str:
+    """The page as text; `frame` is `qmoe.results.load(run)`."""
     styles = marks(zip(frame["router"], frame["family"], strict=True))
-    made = sections(frame, run.records, tuple(run.maps()), styles, searches(run))
+    made = sections(frame, run.records, tuple(run.maps()), styles, searches(evidence))
+    ran = targets(evidence)
+    more = [row.source for row in ran.rows if row.source] if ran else []
+    sources = _unique([*frame["source"], *more])
     return (
         _environment()
         .get_template("page.html.j2")
@@ -102,10 +111,11 @@ def render(run: Run, frame: pd.DataFrame, *, etas: bool = False) -> str:
             margin=MARGIN,
             fewest=FEWEST_TRIALS,
             most_drawn=MOST_DRAWN,
-            sources=[source_label(source) for source in _unique(frame["source"])],
-            hardware="device" in set(frame["source"]),
+            sources=[source_label(source) for source in sources],
+            hardware="device" in sources,
+            targets=ran,
             warnings=_warnings(run.records),
-            etas=etas,
+            etas=eta_table(evidence) is not None,
             total=len(frame),
             plot_width=WIDTH,
         )
@@ -126,6 +136,7 @@ def _environment() -> Environment:
     environment.filters["percent"] = percent
     environment.filters["typeset"] = typeset
     environment.filters["counted"] = counted
+    environment.filters["source"] = source_label
     environment.filters["tally"] = tally
     environment.globals["style"] = Markup(_style_sheet(environment))
     return environment

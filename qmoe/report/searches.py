@@ -12,12 +12,12 @@ from matplotlib.ticker import MaxNLocator
 
 from qmoe.arrays import Floats
 from qmoe.budget import best_of
+from qmoe.evidence import Evidence
 from qmoe.metrics import Score
 from qmoe.report.marks import Mark
 from qmoe.report.plots import off_scale
 from qmoe.report.scale import NICE, focus
 from qmoe.report.svg import to_svg
-from qmoe.rundir import Run
 
 Place = tuple[str, str, str, str, str, int]
 """A group, by the columns of `qmoe.columns.LIKE`."""
@@ -26,20 +26,11 @@ Searched = Mapping[str, Float64[Floats, "trial seed"]]
 Searches = Mapping[Place, Searched]
 
 
-def searches(run: Run) -> dict[Place, dict[str, Float64[Floats, "trial seed"]]]:
-    """Every search of more than one trial, by group; empty for a run without evidence.
-
-    Raises:
-        InputError: the run's evidence is damaged or written by a newer version.
-    """
-    # It knows cells, and with them the training code: seconds that only its readers pay.
-    from qmoe.evidence import NAME, Evidence
-
+def searches(evidence: Evidence | None) -> dict[Place, dict[str, Float64[Floats, "trial seed"]]]:
+    """Every search of more than one trial, by group; empty for a run without evidence."""
     found: dict[Place, dict[str, Float64[Floats, "trial seed"]]] = {}
-    path = run.path / NAME
-    if not path.is_file():
+    if evidence is None:
         return found
-    evidence = Evidence.read(path)
     for study in evidence.studies:
         asked = evidence.asked_by(study)
         for result in evidence.results:

@@ -93,14 +93,14 @@ def router_rows(
     """Rows of `qmoe.results.summary` of one group, highest mean accuracy first."""
     ordered = rows.sort_values("accuracy", ascending=False, kind="stable", na_position="last")
     scores = [_score(row, "accuracy") for _, row in ordered.iterrows()]
-    axis = _axis(scores)
+    axis = axis_of(scores)
     made = tuple(
         RouterRow(
             router=row["router"],
             family=row["family"],
             mark=marks[row["router"]],
             accuracy=score,
-            drawn=_drawn(score, axis),
+            drawn=drawn_on(score, axis),
             parameters_paper=int(row["router_parameters_paper"]),
             parameters=int(row["router_parameters"]),
             model_parameters=int(row["model_parameters"]),
@@ -122,7 +122,7 @@ def router_rows(
 def difference_rows(rows: pd.DataFrame) -> tuple[tuple[DifferenceRow, ...], Axis | None]:
     """Rows of `qmoe.results.comparisons` of one group, in their order."""
     scores = [_score(row, "difference") for _, row in rows.iterrows()]
-    axis = _axis(scores, zero=True)
+    axis = axis_of(scores, zero=True)
     made = tuple(
         DifferenceRow(
             router=row["router"],
@@ -130,7 +130,7 @@ def difference_rows(rows: pd.DataFrame) -> tuple[tuple[DifferenceRow, ...], Axis
             chosen=row["chosen"],
             difference=score,
             level=float(row["level"]),
-            drawn=_drawn(score, axis),
+            drawn=drawn_on(score, axis),
             seeds=int(row["seeds"]),
             verdict=row["verdict"],
             reason=row["reason"],
@@ -140,7 +140,8 @@ def difference_rows(rows: pd.DataFrame) -> tuple[tuple[DifferenceRow, ...], Axis
     return made, axis
 
 
-def _axis(scores: Sequence[Score], *, zero: bool = False) -> Axis | None:
+def axis_of(scores: Sequence[Score], *, zero: bool = False) -> Axis | None:
+    """The axis that shows the scores, with 0 on it if asked for; None where there is none."""
     span = focus(scores)
     if span is None:
         return None
@@ -159,7 +160,8 @@ def _digits(value: float) -> int:
     return len(text.partition(".")[2])
 
 
-def _drawn(score: Score, axis: Axis | None) -> Drawn | None:
+def drawn_on(score: Score, axis: Axis | None) -> Drawn | None:
+    """A score on an axis; None where either is missing."""
     if axis is None or not math.isfinite(score.value):
         return None
     off = -1 if score.value < axis.low else 1 if score.value > axis.high else 0

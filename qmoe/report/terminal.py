@@ -10,8 +10,10 @@ import pandas as pd
 
 from qmoe.columns import LIKE
 from qmoe.compare import BEST_CONTROL, comparisons
+from qmoe.evidence import evidence_of
 from qmoe.metrics import Score
 from qmoe.report.headline import headline, sentence
+from qmoe.report.targets import target_lines, target_table, targets
 from qmoe.report.words import FEW, ON, counted, written
 from qmoe.results import summary, table
 from qmoe.rundir import Run
@@ -45,16 +47,20 @@ def summary_text(run: Run) -> str:
         if said is not None:
             lines += [said.sentence, *([said.compared] if said.compared else [])]
         lines += [*_verdicts(compared), ""]
+    ran = targets(evidence_of(run))
+    if ran is not None:
+        lines += [*target_lines(ran), ""]
     return "\n".join(lines)
 
 
 def summary_json(run: Run) -> dict[str, Any]:
-    """The tables `summary` and `comparisons` of `qmoe.results` as lists of objects."""
+    """The tables `summary` and `comparisons` of `qmoe.results`, and that of targets, as objects."""
     frame = table(run.records)
-    return {
-        "summary": json.loads(summary(frame).to_json(orient="records")),
-        "comparisons": json.loads(comparisons(frame).to_json(orient="records")),
-    }
+    ran = targets(evidence_of(run))
+    tables = {"summary": summary(frame), "comparisons": comparisons(frame)}
+    if ran is not None:
+        tables["targets"] = target_table(ran)
+    return {name: json.loads(each.to_json(orient="records")) for name, each in tables.items()}
 
 
 def _verdicts(compared: pd.DataFrame) -> Iterator[str]:

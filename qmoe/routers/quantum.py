@@ -21,7 +21,7 @@ from qmoe.routers.base import Cost, Counts, Emits, outcome_bits, uniform
 from qmoe.routers.outcomes import OUTCOME_MAPS, outcome_matrix, uneven
 from qmoe.simplify import cone_features
 from qmoe.simulate.cost import multiply_adds
-from qmoe.simulate.expectation import Expectations
+from qmoe.simulate.expectation import Expectations, z_signs
 from qmoe.simulate.program import Program
 
 READOUTS = ("probabilities", "z")
@@ -157,6 +157,19 @@ class QuantumRouter:
         to_outcomes = dense.backward_rows(adapter, grad, self.program.num_outcomes)
         to_angles = self.program.backward(angles, saved.circuit, to_outcomes)
         return torch.cat([to_angles, dense.backward(saved.outcomes, grad)], 1)
+
+    def from_outcomes(
+        self, weights: Float[Tensor, "seed weight"], outcomes: Float[Tensor, "seed outcome batch"]
+    ) -> Float[Tensor, "seed expert batch"]:
+        """What `__call__` gives where another target measured the circuit.
+
+        outcomes: probabilities or relative frequencies over all measured qubits, for readout "z"
+        too.
+        """
+        if self.readout == "z":
+            signs = z_signs(len(self.circuit.measured)).to(outcomes)
+            outcomes = torch.matmul(signs, outcomes)
+        return self._to_experts(weights, outcomes)
 
     def _to_experts(
         self, weights: Float[Tensor, "seed weight"], outcomes: Float[Tensor, "seed outcome batch"]

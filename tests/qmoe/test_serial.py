@@ -191,8 +191,9 @@ def read_qasm(text: str, theta: np.ndarray, x: np.ndarray) -> Circuit:
     header, include, *lines = text.splitlines()
     assert (header, include) == ("OPENQASM 3.0;", 'include "stdgates.inc";')
     for line in lines:
-        if match := re.fullmatch(r"gate (\w+)\((.*)\) (.*) { (.*) }", line):
-            definitions[match[1]] = (match[2].split(", "), match[3].split(", "), match[4])
+        if match := re.fullmatch(r"gate (\w+)(?:\((.*)\))? (.*) { (.*) }", line):
+            angles = match[2].split(", ") if match[2] else []
+            definitions[match[1]] = (angles, match[3].split(", "), match[4])
         elif match := re.fullmatch(r"qubit\[(\d+)\] q;", line):
             size = int(match[1])
         elif match := re.fullmatch(r"c\[(\d+)\] = measure q\[(\d+)\];", line):

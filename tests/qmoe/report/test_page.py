@@ -13,6 +13,7 @@ import pytest
 
 from qmoe import results
 from qmoe.errors import InputError
+from qmoe.evidence import evidence_of
 from qmoe.report import write_report
 from qmoe.report.searches import searches
 from qmoe.rundir import Run
@@ -272,14 +273,14 @@ def test_searches_are_the_trials_of_the_evidence_by_group(tmp_path: Path) -> Non
     run = factory.write(
         tmp_path / "run", records, (), evidence.model_copy(update={"results": results})
     )
-    found = searches(run)
+    found = searches(evidence_of(run))
     assert sum(len(group) for group in found.values()) == 3
     for result in results[1:]:
         place = ("ablation", "controlled", result.dataset, result.population, "exact")
         values = found[(*place, result.experts)][result.router]
         assert values.shape == (12, 3)
         assert np.array_equal(values * 250, result.validation_correct)
-    assert searches(factory.write(tmp_path / "bare", records)) == {}
+    assert searches(evidence_of(factory.write(tmp_path / "bare", records))) == {}
 
 
 def test_the_efficiency_study_gets_its_table_of_eta_and_no_other(tmp_path: Path) -> None:

@@ -1,0 +1,95 @@
+"""The project's own simulators as targets: `reference` (numpy) and `torch`, both noise-free."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from backends.base import Compiled, Counts, Probabilities, TargetInfo, check_features, sample
+from backends.compiled import compiled
+from qmoe.errors import FitError, InputError
+from qmoe.record import Source
+from qmoe.simulate import reference
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from backends.registry import Spec
+    from qmoe.circuit import Circuit
+
+MOST_QUBITS = {"reference": reference.MAX_QUBITS, "torch": 24}
+
+
+class ExactBackend:
+    """A simulator of this project; native is the circuit as given."""
+
+    source: Source = "exact"
+
+    def __init__(self, spec: str) -> None:
+        self.spec = spec
+
+    def compile(self, circuit: Circuit) -> Compiled:
+        """The circuit itself."""
+        limit = MOST_QUBITS[self.spec]
+        if circuit.num_qubits > limit:
+            raise FitError(
+                got=f"a circuit of {circuit.num_qubits} qubits",
+                expected=f"at most {limit} on {self.spec}",
+                do="simplify it or use fewer qubits",
+            )
+        names = [str(qubit) for qubit in range(circuit.num_qubits)]
+        return compiled(self.spec, circuit, names, noisy=circuit.ops)
+
+    def emit(self, native: Circuit, like: Compiled) -> Compiled:
+        """The circuit itself."""
+        if native.num_qubits != like.native.num_qubits:
+            raise InputError(
+                got=f"a native circuit of {native.num_qubits} qubits",
+                expected=f"{like.native.num_qubits}, as it was compiled to",
+                do="change the compiled circuit's own native circuit",
+            )
+        return self.compile(native)
+
+    def probabilities(self, compiled: Compiled, features: ArrayLike) -> Probabilities:
+        """Probabilities (batch, 2^m)."""
+        x = check_features(compiled, features)
+        if self.spec == "reference":
+            return reference.probabilities(compiled.native, (), x)
+        import torch
+
+        from qmoe.simulate import probabilities
+
+        none = torch.zeros(0, dtype=torch.float64)
+        if not len(x):
+            return np.zeros((0, compiled.num_outcomes))
+        out: Probabilities = probabilities(compiled.native, none, torch.from_numpy(x)).numpy()
+        return out
+
+    def run(self, compiled: Compiled, features: ArrayLike, shots: int, seed: int) -> Counts:
+        """Counts (batch, 2^m), drawn from the exact probabilities."""
+        return sample(self.probabilities(compiled, features), shots, seed)
+
+
+def load(spec: Spec) -> ExactBackend:
+    """The simulator named by the spec."""
+    spec.only()
+    if spec.target:
+        raise InputError(
+            got=f"target {spec}", expected=spec.vendor, do="leave out what follows the colon"
+        )
+    return ExactBackend(spec.vendor)
+
+
+def targets() -> tuple[str, ...]:
+    """Both."""
+    return tuple(MOST_QUBITS)
+
+
+def describe() -> tuple[TargetInfo, ...]:
+    """Both, with what they are."""
+    notes = {"reference": "numpy, one circuit at a time", "torch": "this CPU, many at once"}
+    return tuple(
+        TargetInfo(name, "exact", qubits, ("any",), note=notes[name])
+        for name, qubits in MOST_QUBITS.items()
+    )

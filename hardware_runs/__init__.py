@@ -1,0 +1,1 @@
+"""Routers on hardware and what stands in for it: experiments that need a vendor's target."""

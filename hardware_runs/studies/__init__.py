@@ -1,0 +1,1 @@
+"""Studies that need a vendor's target, as plans."""

@@ -1,0 +1,168 @@
+"""The table of targets: one trained router on simulators and devices, beside itself."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import pandas as pd
+
+from qmoe.evidence import Evidence
+from qmoe.figure import Figure
+from qmoe.metrics import Score
+from qmoe.record import Scalar
+from qmoe.report.tables import Axis, Drawn, axis_of, drawn_on
+from qmoe.report.words import counted, number, source_label, written
+
+STUDY = "targets"
+ACCURACY = "target accuracy"
+
+
+@dataclass(frozen=True, slots=True)
+class TargetRow:
+    """One target; figures are nan where there are none.
+
+    `shots` is 0 where probabilities were exact. `layout` names the physical qubits. `note` says
+    why a target was not run, or why it has no retention.
+    """
+
+    target: str
+    source: str
+    shots: int
+    accuracy: Score
+    retention: Score
+    distance: Score
+    floor: float
+    agreement: Score
+    two_qubit_gates: float
+    depth: float
+    fidelity: float
+    calibrated: str
+    layout: str
+    note: str
+    drawn: Drawn | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """The table, and what was asked of every target."""
+
+    router: str
+    dataset: str
+    seed: int
+    inputs: int
+    shots: int
+    axis: Axis | None
+    rows: tuple[TargetRow, ...]
+
+
+def targets(evidence: Evidence | None) -> Targets | None:
+    """The targets of a run, in the order they were asked for; None where none were."""
+    if evidence is None or STUDY not in evidence.studies:
+        return None
+    parts = {part.key: part.figures for part in evidence.figures}
+    found = [parts[key] for key in evidence.studies[STUDY]]
+    ran = [figures[0].labels for figures in found if figures[0].value is not None]
+    if not ran:
+        return None
+    rows = [_row(figures) for figures in found]
+    axis = axis_of([row.accuracy for row in rows if math.isfinite(row.accuracy.value)])
+    return Targets(
+        router=str(ran[0]["router"]),
+        dataset=str(ran[0]["dataset"]),
+        seed=_whole(ran[0]["seed"]),
+        inputs=_whole(ran[0]["inputs"]),
+        shots=max(_whole(labels["shots"]) for labels in ran),
+        axis=axis,
+        rows=tuple(replace(row, drawn=drawn_on(row.accuracy, axis)) for row in rows),
+    )
+
+
+def target_table(found: Targets) -> pd.DataFrame:
+    """The table of targets for other programs: one row per target."""
+    rows = []
+    for row in found.rows:
+        line: dict[str, Scalar] = {
+            "target": row.target,
+            "source": row.source,
+            "router": found.router,
+            "dataset": found.dataset,
+            "seed": found.seed,
+            "inputs": found.inputs,
+            "shots": row.shots,
+        }
+        for name in ("accuracy", "retention", "distance", "agreement"):
+            score: Score = getattr(row, name)
+            line |= {name: score.value, f"{name}_low": score.low, f"{name}_high": score.high}
+        line |= {
+            "shot_floor": row.floor,
+            "two_qubit_gates": row.two_qubit_gates,
+            "depth": row.depth,
+            "expected_fidelity": row.fidelity,
+            "calibrated": row.calibrated,
+            "layout": row.layout,
+            "note": row.note,
+        }
+        rows.append(line)
+    return pd.DataFrame(rows).rename(
+        columns={
+            "distance": "total_variation",
+            "distance_low": "total_variation_low",
+            "distance_high": "total_variation_high",
+        }
+    )
+
+
+def target_lines(found: Targets) -> Iterator[str]:
+    """The same for a terminal, a line per target."""
+    yield (
+        f"{found.router}, seed {found.seed}, on {counted(len(found.rows), 'target')}: "
+        f"{counted(found.inputs, 'test input')} of {found.dataset}, "
+        f"{counted(found.shots, 'shot')} each"
+    )
+    width = max(len(row.target) for row in found.rows)
+    for row in found.rows:
+        if not math.isfinite(row.accuracy.value):
+            yield f"  {row.target:{width}}  {row.note}"
+            continue
+        gates = f"{number(row.two_qubit_gates, '.0f')} two-qubit gates, depth {row.depth:.0f}"
+        floor = f"floor {number(row.floor)}" if row.shots else "exact"
+        retained, agreed = (number(s.value, ".2f") for s in (row.retention, row.agreement))
+        yield (
+            f"  {row.target:{width}}  {written(row.accuracy)}  R {retained}"
+            f"  TV {number(row.distance.value)} ({floor})  top-1 {agreed}"
+            f"  {gates}, {source_label(row.source)}"
+        )
+
+
+def _row(figures: tuple[Figure, ...]) -> TargetRow:
+    by_name = {figure.name: figure for figure in figures}
+    first = by_name[ACCURACY]
+    fidelity, qubits = by_name.get("expected fidelity"), by_name.get("qubits")
+    retained = by_name.get("routing retention")
+    return TargetRow(
+        target=str(first.labels["target"]),
+        source=str(first.labels.get("source", "")),
+        shots=_whole(first.labels.get("shots", 0)),
+        accuracy=_score(first),
+        retention=_score(retained),
+        distance=_score(by_name.get("total variation")),
+        floor=_score(by_name.get("shot floor")).value,
+        agreement=_score(by_name.get("top-1 agreement")),
+        two_qubit_gates=_score(by_name.get("two-qubit gates")).value,
+        depth=_score(by_name.get("depth")).value,
+        fidelity=_score(fidelity).value,
+        calibrated=fidelity.note[:10] if fidelity else "",
+        layout=qubits.note if qubits else "",
+        note=first.note or (retained.note if retained else ""),
+    )
+
+
+def _score(figure: Figure | None) -> Score:
+    values = (None,) * 3 if figure is None else (figure.value, figure.low, figure.high)
+    return Score(*(math.nan if value is None else value for value in values))
+
+
+def _whole(value: Scalar) -> int:
+    return value if isinstance(value, int) else 0

@@ -1,0 +1,74 @@
+"""Study `targets`: the same trained router on every target, scored beside itself."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hardware_runs.studies import targets as study
+from qmoe.errors import InputError
+from qmoe.plan import all_cells, carry_out
+from qmoe.store import Store
+from qmoe.studies import ablation
+from qmoe.suite import setup
+from qmoe.tune import tune
+
+CELL = all_cells([study.targets(setup(0, 2, 1))])[0]
+
+
+@pytest.fixture(scope="module")
+def result():
+    return tune(CELL)
+
+
+def figures(result, **changes):
+    options = {"target": "reference", "inputs": 60, "shots": 400} | changes
+    return {f.name: f for f in study.on_target(cell=CELL, result=result, **options)}
+
+
+def test_the_router_is_that_of_quick_and_trained_once():
+    made = setup(0, 2, 1)
+    plans = [ablation.quick(made), study.targets(made)]
+    assert len(all_cells(plans)) == len(plans[0].cells)
+    assert [m.options["target"] for m in plans[1].measurements] == [study.CPU, *study.TARGETS]
+
+
+def test_exact_on_this_cpu_is_the_router_itself(result):
+    found = figures(result, target=study.CPU, shots=0)
+    assert found["total variation"].value == pytest.approx(0, abs=1e-12)
+    assert found["shot floor"].value == 0 and found["top-1 agreement"].value == 1
+    assert found["target accuracy"].labels["source"] == "exact"
+    if found["routing retention"].value is not None:
+        assert found["routing retention"].value == 1
+
+
+def test_sampling_moves_the_distribution_by_the_shot_floor(result):
+    found = figures(result)
+    distance, floor = found["total variation"].value, found["shot floor"].value
+    # a mean of 60 independent values in [0, 1]: Hoeffding, failure below 1e-6
+    assert abs(distance - floor) < np.sqrt(np.log(2e6) / 120)
+    assert 0 < floor < 0.05
+    assert found["target accuracy"].labels["source"] == "sampled"
+    assert found == figures(result)
+    assert found["two-qubit gates"].value == 2
+
+
+def test_accuracy_is_that_of_the_whole_test_part_when_all_is_asked(result):
+    found = figures(result, target=study.CPU, shots=0, inputs=10**6)
+    assert found["target accuracy"].value == result.accuracy[0]
+    assert found["target accuracy"].labels["inputs"] == result.rows["test"]
+
+
+def test_a_target_that_is_not_installed_is_left_out_with_the_reason(monkeypatch):
+    monkeypatch.setattr("backends.registry.find_spec", lambda name: None)
+    plan = study.targets(setup(0, 2, 1), targets="torch ibm:fake_boston")
+    assert [m.call.partition(":")[2] for m in plan.measurements] == ["on_target", "left_out"]
+    done = carry_out([plan], store=Store(None))
+    (figure,) = done.figures[plan.measurements[1].key].figures
+    assert figure.value is None and "pip install 'qmoe-bench[ibm]'" in figure.note
+
+
+@pytest.mark.parametrize("options", [{"shots": 0}, {"inputs": 0}, {"targets": "refrence"}])
+def test_bad_options_are_refused_before_anything_is_trained(options):
+    with pytest.raises(InputError):
+        study.targets(setup(0, 2, 1), **options)
