@@ -11,7 +11,7 @@ JOBS ?= auto
 .PHONY: help demo test test-slow check format speed clean
 
 help:
-	@echo "make demo       set up, train the routers on Two Moons, write the report"
+	@echo "make demo       set up, train the routers on Two Moons, run one on every target, write the report"
 	@echo "make test       set up, run every test but the slow ones"
 	@echo "make test-slow  the slow ones"
 	@echo "make check      format, lint, types"
@@ -24,7 +24,11 @@ $(VENV)/base: pyproject.toml constraints.txt
 	$(PIP) -e .
 	touch $@
 
-$(VENV)/dev: $(VENV)/base
+$(VENV)/targets: $(VENV)/base
+	$(PIP) -e '.[ibm,braket,cirq]'
+	touch $@
+
+$(VENV)/dev: $(VENV)/targets
 	$(PIP) -e '.[dev]'
 	touch $@
 
@@ -32,7 +36,7 @@ $(VENV)/peers: $(VENV)/dev
 	$(PIP) -e '.[peers]'
 	touch $@
 
-demo: $(VENV)/base
+demo: $(VENV)/targets
 	$(BIN)/qmoe run quick
 
 test: $(VENV)/dev

@@ -10,13 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import import_module, metadata
+from importlib import import_module
 from importlib.util import find_spec
 from types import MappingProxyType
 from typing import Any, Protocol, cast
 
 from backends.base import Backend, TargetInfo
 from qmoe.errors import InputError, unknown
+from qmoe.plugins import added, loaded
 
 GROUP = "qmoe.backends"
 VENDORS: Mapping[str, str] = MappingProxyType(
@@ -134,24 +135,14 @@ def vendor(name: str) -> Vendor:
     """
     if name in VENDORS:
         return cast(Vendor, import_module(VENDORS[name]))
-    added = {point.name: point for point in metadata.entry_points(group=GROUP)}
-    if name not in added:
-        raise unknown("target", name, [*VENDORS, *added])
-    point = added[name]
-    try:
-        return cast(Vendor, point.load())
-    except (ImportError, AttributeError) as error:
-        raise InputError(
-            got=f"target {name!r} of {point.value} ({error})",
-            expected="a package that can be imported",
-            do="install it again or leave it out",
-        ) from error
+    if name not in vendors():
+        raise unknown("target", name, vendors())
+    return cast(Vendor, loaded(GROUP, name))
 
 
 def vendors() -> tuple[str, ...]:
     """The names of all vendors, third parties included."""
-    added = (point.name for point in metadata.entry_points(group=GROUP))
-    return tuple(dict.fromkeys((*VENDORS, *sorted(added))))
+    return tuple(dict.fromkeys((*VENDORS, *added(GROUP))))
 
 
 def absent(text: str) -> str | None:

@@ -1,22 +1,25 @@
 """Routers, quantum and classical, one class in one file each, by name.
 
 A name maps to a dotted path that is imported on first use. To add a router: one class with the
-methods of `qmoe.routers.base.Router`, one line here.
+methods of `qmoe.routers.base.Router`, one line here; in another package, one entry point of the
+group `qmoe.routers` whose object is that class.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from importlib import import_module
 from typing import Any, cast, get_type_hints
 
 from qmoe.angles import whole
+from qmoe.dotted import named
 from qmoe.errors import InputError, unknown
+from qmoe.plugins import added, loaded
 from qmoe.routers.base import Cost as Cost
 from qmoe.routers.base import Counts as Counts
 from qmoe.routers.base import Router as Router
 
+GROUP = "qmoe.routers"
 ROUTERS: Mapping[str, str] = {
     "quantum": "qmoe.routers.quantum:QuantumRouter",
     "linear": "qmoe.routers.linear:LinearRouter",
@@ -42,12 +45,9 @@ def build(name: str, num_features: int, num_experts: int, /, **options: Any) -> 
     >>> build("quantum", 2, 4, layers=2).counts
     Counts(paper=4, actual=4, frozen=0)
     """
-    if name not in ROUTERS:
-        raise unknown("router", name, ROUTERS)
     whole(num_features, "number of features", 1)
     whole(num_experts, "number of experts", 1)
-    module, _, attribute = ROUTERS[name].partition(":")
-    kind = getattr(import_module(module), attribute)
+    kind = _kind(name)
     allowed = [p for p in inspect.signature(kind).parameters if p not in _CONTEXT]
     for option in options:
         if option not in allowed:
@@ -60,6 +60,15 @@ def build(name: str, num_features: int, num_experts: int, /, **options: Any) -> 
             raise unknown(f"option of router {name!r}:", option, allowed)
     _check_types(name, get_type_hints(kind.__init__), options)
     return cast(Router, kind(num_features, num_experts, **options))
+
+
+def _kind(name: str) -> Any:
+    if name in ROUTERS:
+        return named(ROUTERS[name])
+    others = added(GROUP)
+    if name not in others:
+        raise unknown("router", name, [*ROUTERS, *others])
+    return loaded(GROUP, name)
 
 
 def _check_types(name: str, hints: Mapping[str, Any], options: Mapping[str, Any]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -72,3 +74,13 @@ def test_a_target_that_is_not_installed_is_left_out_with_the_reason(monkeypatch)
 def test_bad_options_are_refused_before_anything_is_trained(options):
     with pytest.raises(InputError):
         study.targets(setup(0, 2, 1), **options)
+
+
+def test_a_measurement_gets_the_cell_that_it_asks_for(result):
+    plan = study.targets(setup(0, 2, 1), targets="reference", inputs=20, shots=30)
+    (measured,) = plan.measurements
+    assert measured.of == CELL and measured.key != replace(measured, of=None).key
+    done = carry_out([plan], store=Store(None))
+    assert list(done.cells) == [CELL.key]
+    expected = study.on_target(cell=CELL, result=result, **measured.options)
+    assert done.figures[measured.key].figures == expected
