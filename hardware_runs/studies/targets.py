@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from backends import load
-from backends.base import Compiled, Exact
+from backends.base import Backend, Compiled, Exact
 from backends.registry import absent
 from qmoe.agreement import retention, shot_floor, total_variation
 from qmoe.angles import whole
@@ -128,7 +129,9 @@ def on_target(
     return tuple(figures())
 
 
-def _exact(backend: object, compiled: Compiled, features: np.ndarray) -> np.ndarray:
+def _exact(
+    backend: Backend, compiled: Compiled, features: NDArray[np.float64]
+) -> NDArray[np.float64]:
     if not isinstance(backend, Exact):
         raise InputError(
             got=f"{compiled.spec} without shots", expected="a simulated target", do="ask for shots"

@@ -1,0 +1,109 @@
+"""The table of targets on the page, in a terminal and as CSV."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from qmoe.evidence import Evidence
+from qmoe.figure import Figure, Figures, Measurement
+from qmoe.report import write_report
+from qmoe.report.targets import target_table, targets
+from qmoe.report.terminal import summary_json, summary_text
+from tests.qmoe.report import factory
+
+LABELS = {"router": "quantum L=2", "dataset": "moons noise=0.1", "seed": 0, "inputs": 200}
+
+
+def part(target: str, accuracy: float | None, note: str = "", **values: float | None) -> Figures:
+    labels = {**LABELS, "target": target, "source": values.pop("source", "snapshot")}
+    labels["shots"] = values.pop("shots", 1000)
+    named = {
+        "routing retention": 0.9,
+        "total variation": 0.03,
+        "shot floor": 0.02,
+        "top-1 agreement": 0.97,
+        "two-qubit gates": 2.0,
+        "depth": 9.0,
+        "expected fidelity": 0.95,
+    } | values
+    low = None if accuracy is None else accuracy - 0.02
+    high = None if accuracy is None else accuracy + 0.01
+    figures = [
+        Figure(name="target accuracy", labels=labels, value=accuracy, low=low, high=high, note=note)
+    ]
+    if accuracy is None:
+        figures[0] = Figure(
+            name="target accuracy", labels={"target": target}, value=None, note=note
+        )
+    else:
+        figures += [Figure(name=n, labels=labels, value=v) for n, v in named.items()]
+        figures.append(Figure(name="qubits", labels=labels, value=2.0, note="q12 <13>"))
+    made = Measurement("hardware_runs.studies.targets:on_target", {"target": target})
+    return Figures(key=made.key, call=made.call, options={}, figures=tuple(figures))
+
+
+PARTS = (
+    part("torch", 0.99, source="exact", shots=0, **{"shot floor": 0.0}),
+    part("ibm:fake_boston", 0.98),
+    part("braket:emulator", None, "not run: pip install 'qmoe-bench[braket]' <now>"),
+    part("lab:x", 0.97, **{"routing retention": None, "expected fidelity": None}),
+)
+
+
+def evidence(parts: tuple[Figures, ...] = PARTS) -> Evidence:
+    return Evidence(
+        provenance=factory.PROVENANCE,
+        figures=parts,
+        studies={"targets": tuple(p.key for p in parts)},
+    )
+
+
+def test_rows_stand_in_the_order_asked_for_with_their_figures():
+    found = targets(evidence())
+    assert [row.target for row in found.rows] == [p.figures[0].labels["target"] for p in PARTS]
+    assert (found.inputs, found.shots, found.router) == (200, 1000, "quantum L=2")
+    assert found.rows[1].accuracy.value == 0.98 and found.rows[1].distance.value == 0.03
+    assert math.isnan(found.rows[3].retention.value) and math.isnan(found.rows[2].accuracy.value)
+
+
+def test_a_run_without_targets_has_no_table():
+    assert targets(None) is None
+    assert targets(evidence(())) is None
+    assert targets(evidence(PARTS[2:3])) is None
+
+
+def test_the_table_for_other_programs_has_a_row_per_target():
+    table = target_table(targets(evidence()))
+    assert table["accuracy"].tolist()[:2] == [0.99, 0.98]
+    assert table["total_variation"].tolist()[1] == 0.03 and pd.isna(table["accuracy"][2])
+    assert table["note"][2].startswith("not run")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder: Path = tmp_path_factory.mktemp("targets")
+    records = [factory.record("quantum L=2", seed) for seed in range(3)]
+    return factory.write(folder / "run", records, (), evidence())
+
+
+def test_the_page_names_every_target_and_its_source(run, tmp_path):
+    page = write_report(run, tmp_path / "report")
+    text = page.read_text()
+    for expected in ("One router on every target", "ibm:fake_boston", "simulated device snapshot"):
+        assert expected in text
+    assert "<now>" not in text and "&lt;now&gt;" in text
+    assert "n/a" in text and "Nothing here ran on quantum hardware" in text
+    table = pd.read_csv(page.parent / "targets.csv")
+    assert table["target"].tolist() == [p.figures[0].labels["target"] for p in PARTS]
+
+
+def test_a_terminal_gets_a_line_per_target(run):
+    text = summary_text(run)
+    (line,) = [each for each in text.splitlines() if "ibm:fake_boston" in each]
+    assert "0.980" in line and "TV 0.030 (floor 0.020)" in line and "R 0.90" in line
+    assert "not run: pip install" in text
+    assert [row["target"] for row in summary_json(run)["targets"]][1] == "ibm:fake_boston"
