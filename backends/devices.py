@@ -10,10 +10,7 @@ from backends.base import TargetInfo
 from backends.registry import absent, vendor, vendors
 from qmoe.errors import unknown
 
-HEAD = (
-    *("target", "qubits", "gates", "1q error", "2q error", "readout"),
-    *("calibrated", "source", "note"),
-)
+HEAD = (*("target", "qubits", "gates", "1q", "2q", "readout", "calibrated", "source", "note"),)
 
 
 def listing(name: str | None = None) -> tuple[TargetInfo, ...]:
@@ -41,21 +38,13 @@ def tell(name: str | None, as_json: bool) -> None:
     if as_json:
         print(json.dumps([asdict(row) for row in rows]))
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(*HEAD)
-    for column in table.columns[1:6]:
-        column.justify = "right"
-    table.columns[0].no_wrap = True
-    for row in rows:
-        table.add_row(*_cells(row))
-    console = Console(highlight=False)
-    console.print(table)
-    console.print(
-        "Errors are medians: gates as average gate infidelity, readout as the mean of both ways to "
-        "misread. Any target T has a twin, twin:T, where its noise is known.",
-        markup=False,
+    lines = [HEAD, *(_cells(row) for row in rows)]
+    widths = [max(len(line[k]) for line in lines) for k in range(len(HEAD))]
+    for line in lines:
+        print("  ".join(map(str.ljust, line, widths)).rstrip())
+    print(
+        "\nErrors are medians: gates as average gate infidelity, readout as the mean of both ways\n"
+        "to misread. Any target T has a twin, twin:T, where its noise is known."
     )
 
 

@@ -168,7 +168,7 @@ def is_identity(channel: Channel, tolerance: float = 1e-12) -> bool:
     return bool(np.abs(channel.ptm - np.eye(len(channel.ptm))).max() <= tolerance)
 
 
-def transfer_matrix(kraus: Sequence[Complex128[Matrix, "d d"]]) -> Float64[Floats, "p p"]:
+def transfer_matrix(kraus: Sequence[Complex128[Matrix, "row column"]]) -> Float64[Floats, "p p"]:
     """The Pauli-transfer matrix (4^k, 4^k) of Kraus operators: ptm[a, b] = tr(P_a E(P_b)) / 2^k.
 
     Raises:
@@ -186,7 +186,7 @@ def transfer_matrix(kraus: Sequence[Complex128[Matrix, "d d"]]) -> Float64[Float
     superoperator = np.sum([np.kron(matrix, matrix.conj()) for matrix in kraus], axis=0)
     basis = _basis(num_qubits)
     ptm: Floats = np.ascontiguousarray((basis.conj().T @ superoperator @ basis).real)
-    return ptm / 2**num_qubits
+    return ptm / (1 << num_qubits)
 
 
 @cache

@@ -1,0 +1,180 @@
+"""An account on IBM's platform: the real client, how long it may take, and errors in one line.
+
+Credentials are the client's own (environment or saved account) and are handled by it alone;
+nothing here stores or shows one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from backends.cirq.remote import CALL_SECONDS, LOCAL, within, words
+from backends.ibm.failures import explained, quiet
+from backends.registry import require
+from qmoe.errors import CredentialsError, InputError, QmoeError, unknown
+from qmoe.record import Source
+
+TOKEN, URL, IAM = "QISKIT_IBM_TOKEN", "QISKIT_IBM_URL", "IAM_URL"  # as the client reads them
+SAVED = ".qiskit/qiskit-ibm.json"
+OWN_HOSTS = re.compile(r"^(private\.)?([a-z]+-[a-z]+\.)?quantum\.cloud\.ibm\.com$")
+OWN_IAM = ("", "https://iam.cloud.ibm.com")
+LOAD_SECONDS = 120.0  # an account may have many instances, and each is asked
+QUOTED = re.compile(r"(?i)\b(bearer|apikey)[\s=:]+[^\s'\",&]+")
+
+
+class Account:
+    """The client of an account and one of its devices; no text of it shows a credential."""
+
+    def __init__(self, client: Any, device: Any) -> None:
+        self._client, self.device = client, device
+        for each in client._api_clients.values():
+            _post_once(each._session)
+
+    @property
+    def source(self) -> Source:
+        """Where results of the device come from."""
+        simulated = bool(self.device.configuration().simulator or self.device.is_mock)
+        return source(self.device._api_client._session.base_url, simulated, os.environ)
+
+    def job(self, name: str) -> Any:
+        """The vendor's job of an id, from whatever process it was sent.
+
+        Raises:
+            InputError: The account has no such job.
+        """
+        return self.ask(f"job {name}", lambda: self._client.job(name))
+
+    def ask(
+        self,
+        what: str,
+        call: Callable[[], Any],
+        *,
+        seconds: float = CALL_SECONDS,
+        do: str = "check the network, or try again later",
+    ) -> Any:
+        """What a call of the client returns; its errors in one line with the right exit code.
+
+        what: What is asked for, "job ...".
+        seconds: How long it may take; the client sets no limit for some requests.
+        do: What to do when there was no answer.
+        """
+        with quiet():
+            try:
+                return within(seconds, call)
+            except QmoeError:
+                raise
+            except Exception as error:  # the client lets through whatever a reply makes of it
+                # from None: what the service said may quote the request, credentials and all
+                said = self.said(getattr(error, "message", error))
+                raise explained(what, error, said, do) from None
+
+    def said(self, text: object) -> str:
+        """The service's words on one line, without credentials in case it quotes what it got."""
+        token = str((self._client.active_account() or {}).get("token") or "")
+        shown = str(text).replace(token, "***") if token else str(text)
+        return words(QUOTED.sub(r"\1 ***", shown))
+
+
+def missing(environment: Mapping[str, str] | None = None, home: Path | None = None) -> str | None:
+    """What to set before a device can be asked, by name; None where credentials may be there.
+
+    >>> missing({}, Path("/nowhere"))
+    'QISKIT_IBM_TOKEN (and QISKIT_IBM_INSTANCE), or save an account in ~/.qiskit/qiskit-ibm.json'
+    """
+    named = os.environ if environment is None else environment
+    file = (Path.home() if home is None else home) / SAVED
+    if named.get(TOKEN) or file.is_file():
+        return None
+    return f"{TOKEN} (and QISKIT_IBM_INSTANCE), or save an account in ~/{SAVED}"
+
+
+def connect(name: str) -> Account:
+    """The account of the environment, or else the saved one, with the device of this name.
+
+    Raises:
+        CredentialsError: There are none, or IBM refuses them.
+        InputError: The account has no such device; with the nearest match.
+        UnreachableError: No answer.
+    """
+    if (what := missing()) is not None:
+        raise CredentialsError(
+            got=f"device {name} without credentials",
+            expected="an account on IBM's quantum platform",
+            do=f"set {what}",
+        )
+    for variable in (URL, IAM):
+        _check_encrypted(variable, os.environ.get(variable, ""))
+    runtime = require("ibm", "qiskit_ibm_runtime")
+    url = os.environ.get(URL, "")
+    # The client makes the address of an instance's region of any other.
+    resolver = (lambda *_: url) if _is_local(url) else None
+
+    def open_() -> tuple[Any, set[str]]:
+        client = runtime.QiskitRuntimeService(url_resolver=resolver)
+        listed = client._backends_info_per_instance.values()
+        return client, {str(device["name"]) for devices in listed for device in devices}
+
+    with quiet() as swallowed:
+        try:
+            client, names = within(LOAD_SECONDS, open_)
+            if name in names:
+                return Account(client, within(LOAD_SECONDS, lambda: client.backend(name)))
+            if not names and swallowed:
+                raise swallowed[-1]
+        except Exception as error:  # as above; the words may be about the API key: left out
+            cause = swallowed[-1] if swallowed else error
+            raise explained(f"IBM's platform for {name}", cause, "", "try again later") from None
+    if not names:
+        raise InputError(
+            got=f"device {name}",
+            expected="an instance that has devices",
+            do="check QISKIT_IBM_INSTANCE",
+        )
+    raise unknown("device of this IBM account", name, names)
+
+
+def source(endpoint: str, simulated: bool, environment: Mapping[str, str]) -> Source:
+    """Where results come from: a device is one only at IBM's own addresses.
+
+    >>> source("https://eu-de.quantum.cloud.ibm.com/api/v1", False, {})
+    'device'
+    >>> source("http://127.0.0.1:8000", False, {})
+    'loopback'
+    """
+    parts = urlsplit(endpoint)
+    own = parts.scheme == "https" and OWN_HOSTS.match(parts.hostname or "") is not None
+    if not own or environment.get(IAM, "").rstrip("/") not in OWN_IAM:
+        return "loopback"
+    return "hosted-simulator" if simulated else "device"
+
+
+def _post_once(session: Any) -> None:
+    """Retries of a client's session as urllib3 has them: no POST that may have arrived again.
+
+    The client repeats a POST after 500, 502, 503, 504, which may have been accepted before the
+    reply was lost: a job would run, and be paid, twice.
+    """
+    adapters = require("ibm", "requests.adapters")
+    retry = require("ibm", "urllib3.util.retry").Retry(
+        total=5, connect=3, backoff_factor=0.2, status_forcelist=(500, 502, 503, 504)
+    )
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, adapters.HTTPAdapter(max_retries=retry))
+
+
+def _is_local(url: str) -> bool:
+    return urlsplit(url).hostname in LOCAL
+
+
+def _check_encrypted(variable: str, url: str) -> None:
+    if url and not _is_local(url) and urlsplit(url).scheme != "https":
+        raise InputError(
+            got=f"an address in {variable} that is not https",
+            expected="https://HOST, or http://127.0.0.1:PORT",
+            do="correct the variable: the API key is sent there",
+        )

@@ -1,0 +1,188 @@
+"""Real IBM devices, `ibm:ibm_NAME`, through qiskit-ibm-runtime: one job per run, behind a queue.
+
+Submitting spends the account's time on the device. Options: `timeout` (seconds that `run` waits),
+`max_execution_time` (seconds on the device after which IBM stops a job; always set), `sampler`
+(see backends.ibm.sampler), and `seeds`, `level`, `simplify` as for the snapshots.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from backends.base import Compiled, Counts, JobRef, Status, check_features
+from backends.cirq.remote import finished, inputs, job_id, timeout_of
+from backends.ibm import account, layout, sampler
+from backends.ibm.aer import _flag, _whole
+from backends.ibm.calibration import Calibration
+from backends.ibm.circuits import bindings, to_qiskit
+from backends.registry import Spec
+from qmoe.angles import whole
+from qmoe.errors import InputError, QmoeError, unknown
+
+if TYPE_CHECKING:
+    from qmoe.circuit import Circuit
+
+missing = account.missing
+
+OPTIONS = ("timeout", "max_execution_time", "sampler", "seeds", "level", "simplify")
+MOST_SECONDS = 300  # of the device, for one job, where the spec says nothing
+SEND_SECONDS = 120.0  # a job of many inputs is a large request
+_STATUS: Mapping[str, Status] = {
+    "INITIALIZING": "submitted",
+    "QUEUED": "submitted",
+    "RUNNING": "running",
+    "DONE": "done",
+    "ERROR": "failed",
+    "CANCELLED": "cancelled",
+}
+
+
+class Device:
+    """A device of an account. The same compiler and noise as for the snapshots, as of today."""
+
+    def __init__(self, spec: Spec, account: account.Account) -> None:
+        options = dict(spec.options)
+        self._timeout = timeout_of(spec)
+        options.pop("timeout", None)  # how long one process waits says nothing of the target
+        self.spec = str(Spec(spec.vendor, spec.target, options))
+        self._limit = _whole(spec, "max_execution_time", MOST_SECONDS, range(1, 10801))
+        self._seeds = _whole(spec, "seeds", 4, range(1, 101))
+        self._level = _whole(spec, "level", 3, range(4))
+        self._simplify = _flag(spec, "simplify")
+        self._sampler = spec.options.get("sampler", sampler.KINDS[0])
+        self._account = account
+        self.source = account.source
+
+    @cached_property
+    def _calibration(self) -> Calibration:
+        device = self._account.device
+        found: Calibration = self._account.ask(
+            f"the calibration of {device.name}", lambda: calibration(device)
+        )
+        return found
+
+    def compile(self, circuit: Circuit) -> Compiled:
+        """The circuit simplified, unless the spec says otherwise, and transpiled."""
+        given = circuit.simplify() if self._simplify else circuit
+        return layout.fit(self.spec, given, self._calibration, seeds=self._seeds, level=self._level)
+
+    def emit(self, native: Circuit, like: Compiled) -> Compiled:
+        """The native circuit on the qubits of `like`, as it is."""
+        return layout.emit(self.spec, native, like, self._calibration)
+
+    def run(self, compiled: Compiled, features: ArrayLike, shots: int, seed: int) -> Counts:
+        """Counts (batch, 2^m) of one new job, waited for; the device draws its shots itself.
+
+        Raises:
+            UnreachableError: Not done in time; it names the job, which goes on.
+        """
+        x = check_features(compiled, features)
+        if not len(x):
+            return np.zeros((0, compiled.num_outcomes), dtype=np.int64)
+        ref = self.submit(compiled, x, shots, tag=f"qmoe-{seed}")
+        return finished(self, ref, compiled, self._timeout)
+
+    def submit(self, compiled: Compiled, features: ArrayLike, shots: int, *, tag: str) -> JobRef:
+        """Sends all rows as one PUB in one POST, which is never repeated.
+
+        Raises:
+            FitError: A gate that does not work (any more) on its qubits; nothing has been spent.
+            UnreachableError: No answer: the job may have been accepted, and has the tag.
+        """
+        x = inputs(compiled, features)
+        each = whole(shots, "shots", 1)
+        now, device = self.emit(compiled.native, compiled), self._account.device
+        circuit = to_qiskit(now.native, layout.physical_qubits(now), device.num_qubits)
+        job = self._account.ask(
+            f"a job for {device.name}",
+            lambda: sampler.submit(
+                device,
+                circuit,
+                bindings(circuit, x),
+                each,
+                tags=[tag],
+                max_execution_time=self._limit,
+                kind=self._sampler,
+            ),
+            seconds=SEND_SECONDS,
+            do=f"look for a job tagged {tag} before sending again: it may have been accepted",
+        )
+        return JobRef(self.spec, (str(job.job_id()),), (len(x),), each, tag)
+
+    def status(self, ref: JobRef) -> Status:
+        """How far the job is."""
+        return self._state(ref)[1]
+
+    def fetch(self, ref: JobRef) -> dict[int, NDArray[np.int64]]:
+        """Counts (2^m,) by row; none until all are there.
+
+        Raises:
+            QmoeError: The job failed or was cancelled, with IBM's words.
+        """
+        job, status = self._state(ref)
+        if status in ("submitted", "running"):
+            return {}
+        what = f"job {job_id(ref)}"
+        if status != "done":
+            why = self._account.ask(f"the end of {what}", job.error_message)
+            raise QmoeError(f"IBM {what} {status}: {self._account.said(why or 'no reason given')}")
+        result = self._account.ask(f"the results of {what}", job.result)
+        return dict(enumerate(sampler.counts(result, sum(ref.rows))))
+
+    def cancel(self, ref: JobRef) -> None:
+        """Asks IBM to drop the job; one that has ended stays as it is."""
+        job, status = self._state(ref)
+        if status in ("submitted", "running"):
+            self._account.ask(f"cancelling job {job_id(ref)}", job.cancel)
+
+    def _state(self, ref: JobRef) -> tuple[Any, Status]:
+        name = job_id(ref)
+        job = self._account.job(name)
+        found = self._account.ask(f"job {name}", job.status)
+        if found not in _STATUS:
+            raise QmoeError(f"job {name} has the unknown status {self._account.said(found)}")
+        return job, _STATUS[found]
+
+
+def calibration(device: Any) -> Calibration:
+    """What IBM last measured of a device of the SDK.
+
+    Raises:
+        InputError: It tells nothing.
+    """
+    properties = device.properties()
+    if properties is None:
+        raise InputError(
+            got=f"device {device.name} without a calibration",
+            expected="one with errors of its gates and its readout",
+            do="try again later or take another device",
+        )
+    rows = [properties.qubit_property(qubit) for qubit in range(device.num_qubits)]
+    readout = []
+    for row in rows:
+        mean = row["readout_error"]
+        both = (row.get("prob_meas1_prep0", mean)[0], row.get("prob_meas0_prep1", mean)[0])
+        readout.append(both)
+    measured = properties.last_update_date.astimezone(UTC).isoformat()
+    return Calibration(device.target, tuple(readout), measured)
+
+
+def load(spec: Spec) -> Device:
+    """The device of a spec "ibm:ibm_NAME"; asks IBM whether the account has it.
+
+    Raises:
+        InputError: Another option, or no such device; with the nearest match.
+        CredentialsError: No credentials, or refused ones.
+        UnreachableError: No answer.
+    """
+    spec.only(*OPTIONS)
+    kind = spec.options.get("sampler", sampler.KINDS[0])
+    if kind not in sampler.KINDS:
+        raise unknown("sampler", kind, sampler.KINDS)
+    return Device(spec, account.connect(spec.target))

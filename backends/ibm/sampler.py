@@ -1,0 +1,104 @@
+"""The one place that knows IBM's sampler classes: a circuit with many inputs in, counts out.
+
+There are two, and they differ in local mode and on the wire. The rule is fixed, not guessed from
+what is installed: the client-side `executor_sampler.Sampler` ("client"), which the vendor keeps;
+`SamplerV2` ("v2"), deprecated since qiskit-ibm-runtime 0.50, only for who asks for it, as long as
+it exists. Without options both send the circuit as it is: no twirling, no dynamical decoupling.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backends.registry import require
+from qmoe.errors import InputError, QmoeError
+
+KINDS = ("client", "v2")
+REGISTER = "c"  # the classical register of `to_qiskit`
+
+
+def submit(
+    mode: Any,
+    circuit: Any,
+    values: NDArray[np.float64],
+    shots: int,
+    *,
+    tags: Sequence[str],
+    max_execution_time: int,
+    options: Mapping[str, Any] | None = None,
+    kind: str = KINDS[0],
+) -> Any:
+    """The vendor's job of one PUB; `counts` reads its result.
+
+    Args:
+        mode: A backend of the SDK, or a session or batch on one.
+        circuit: A QuantumCircuit of `to_qiskit` in gates of the device.
+        values: (batch, parameter), in the order of `circuit.parameters`.
+        shots: For each row.
+        tags: Kept with the job.
+        max_execution_time: Seconds of the device after which it is stopped.
+        options: More of the sampler's own, such as {"twirling": {"enable_gates": True}}.
+        kind: One of KINDS.
+
+    Raises:
+        InputError: The backend is simulated here, and SamplerV2 would leave options out silently.
+    """
+    chosen = {
+        **(options or {}),
+        "max_execution_time": max_execution_time,
+        "environment": {"job_tags": list(tags)},
+    }
+    pub: tuple[Any, ...] = (circuit, values)
+    each = shots
+    if not len(circuit.parameters):  # a PUB without has no rows: one long one, cut by `counts`
+        pub, each = (circuit,), shots * len(values)
+    with explained():
+        return _sampler(kind)(mode=mode, options=chosen).run([pub], shots=each)
+
+
+def counts(result: Any, rows: int) -> NDArray[np.int64]:
+    """Counts (rows, 2^m) of the result of a job, big-endian as qiskit's bitstrings are read.
+
+    Raises:
+        QmoeError: It is no result of `submit`, or of another number of rows.
+    """
+    try:
+        bits = result[0].data[REGISTER]
+        packed = np.asarray(bits.array, dtype=np.int64)  # (..., shot, byte), last byte lowest
+        size = int(bits.num_bits)
+        shots = packed.reshape(rows, -1, packed.shape[-1])
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
+        raise QmoeError(f"the job's results are not those of {rows} inputs") from error
+    outcome = shots @ 256 ** np.arange(packed.shape[-1])[::-1]
+    return np.array([np.bincount(row, minlength=2**size) for row in outcome], dtype=np.int64)
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """The sampler classes' warnings: one is expected, one means that options were left out."""
+    with warnings.catch_warnings():
+        # chosen on purpose, see the rule above
+        warnings.filterwarnings("ignore", message="The SamplerV2 class is deprecated")
+        warnings.filterwarnings("error", message="Options .* no effect in local testing mode")
+        try:
+            yield
+        except UserWarning as warning:
+            if "local testing mode" not in str(warning):
+                raise
+            raise InputError(
+                got=f"a simulated backend and a sampler that leaves out what it cannot: {warning}",
+                expected="all options in effect",
+                do=f"take the sampler {KINDS[0]!r}",
+            ) from warning
+
+
+def _sampler(kind: str) -> Any:
+    if kind == "v2":
+        return require("ibm", "qiskit_ibm_runtime").SamplerV2
+    return require("ibm", "qiskit_ibm_runtime.executor_sampler").Sampler
