@@ -96,6 +96,7 @@ def test_the_page_names_every_target_and_its_source(run, tmp_path):
     for expected in ("One router on every target", "ibm:fake_boston", "simulated device snapshot"):
         assert expected in text
     assert "<now>" not in text and "&lt;now&gt;" in text
+    assert "q12 &lt;13&gt;" in text
     assert "n/a" in text and "Nothing here ran on quantum hardware" in text
     table = pd.read_csv(page.parent / "targets.csv")
     assert table["target"].tolist() == [p.figures[0].labels["target"] for p in PARTS]
