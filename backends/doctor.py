@@ -6,12 +6,10 @@ Credentials are looked for by name only; no value is read into a text, and nothi
 from __future__ import annotations
 
 import json
-import os
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from importlib import metadata
-from pathlib import Path
+from importlib import import_module, metadata
 
 from backends.registry import absent, vendors
 
@@ -21,16 +19,13 @@ DISTRIBUTIONS: Mapping[str, tuple[str, ...]] = {
     "cirq": ("cirq-core", "cirq-google", "cirq-ionq"),
     "mitigation": ("mitiq",),
 }
-CREDENTIALS: Mapping[str, tuple[tuple[str, ...], str]] = {
-    "ibm:ibm_NAME": (("QISKIT_IBM_TOKEN",), "~/.qiskit/qiskit-ibm.json"),
-    "braket:arn:...": (("AWS_ACCESS_KEY_ID", "AWS_PROFILE"), "~/.aws/credentials"),
-    "cirq:google/...": (
-        ("GOOGLE_APPLICATION_CREDENTIALS",),
-        "~/.config/gcloud/application_default_credentials.json",
-    ),
-    "cirq:ionq.TARGET": (("IONQ_API_KEY", "CIRQ_IONQ_API_KEY"), ""),
+CREDENTIALS: Mapping[str, str] = {
+    "ibm:ibm_NAME": "backends.ibm.account",
+    "braket:arn:...": "backends.braket.aws",
+    "cirq:google/...": "backends.cirq.google",
+    "cirq:ionq.TARGET": "backends.cirq.ionq",
 }
-"""Where each vendor's client looks: environment variables, then a file."""
+"""Whose `missing()` knows where a vendor's client looks for credentials."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +37,7 @@ class Finding:
     detail: str
 
 
-def findings(environment: Mapping[str, str], home: Path) -> tuple[Finding, ...]:
+def findings() -> tuple[Finding, ...]:
     """Everything that the targets need, found or not; imports no SDK and asks no service."""
     out = [Finding("python", True, platform.python_version())]
     for extra, names in DISTRIBUTIONS.items():
@@ -51,16 +46,10 @@ def findings(environment: Mapping[str, str], home: Path) -> tuple[Finding, ...]:
         shown = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
         hint = shown if there else f"pip install 'qmoe-bench[{extra}]'"
         out.append(Finding(f"extra {extra}", there, hint))
-    for target, (variables, file) in CREDENTIALS.items():
-        named = [name for name in variables if environment.get(name)]
-        place = home / file.removeprefix("~/") if file else None
-        if named:
-            out.append(Finding(f"credentials {target}", True, f"{named[0]} is set"))
-        elif place is not None and place.is_file():
-            out.append(Finding(f"credentials {target}", True, f"{file} exists"))
-        else:
-            ways = " or ".join(variables) + (f", or {file}" if file else "")
-            out.append(Finding(f"credentials {target}", False, f"set {ways}; simulators need none"))
+    for target, module in CREDENTIALS.items():
+        lacking = import_module(module).missing()
+        detail = "named" if lacking is None else f"set {lacking}; simulators need none"
+        out.append(Finding(f"credentials {target}", lacking is None, detail))
     out += _data()
     usable = [name for name in vendors() if absent(name) is None]
     out.append(Finding("targets", True, ", ".join(usable)))
@@ -69,7 +58,7 @@ def findings(environment: Mapping[str, str], home: Path) -> tuple[Finding, ...]:
 
 def tell(as_json: bool) -> None:
     """Prints the findings as lines or as JSON."""
-    found = findings(os.environ, Path.home())
+    found = findings()
     if as_json:
         print(json.dumps([asdict(each) for each in found]))
         return

@@ -4,44 +4,63 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from backends import doctor
 
 CANARY = "s3cr3t-canary-value"
+VARIABLES = {
+    "ibm:ibm_NAME": "QISKIT_IBM_TOKEN",
+    "braket:arn:...": "AWS_PROFILE",
+    "cirq:ionq.TARGET": "IONQ_API_KEY",
+}
 
 
-def by_name(findings):
-    return {each.what: each for each in findings}
-
-
-def test_nothing_named_is_missing_with_the_variable_that_names_it(tmp_path):
-    found = by_name(doctor.findings({}, tmp_path))
-    for what, variable in (
-        ("credentials ibm:ibm_NAME", "QISKIT_IBM_TOKEN"),
-        ("credentials braket:arn:...", "AWS_ACCESS_KEY_ID"),
-        ("credentials cirq:google/...", "GOOGLE_APPLICATION_CREDENTIALS"),
-        ("credentials cirq:ionq.TARGET", "IONQ_API_KEY"),
+@pytest.fixture
+def nobody(monkeypatch, tmp_path):
+    """A home folder without anything, and no variable of any vendor."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in (
+        *("QISKIT_IBM_TOKEN", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"),
+        *("GOOGLE_APPLICATION_CREDENTIALS", "CLOUDSDK_CONFIG", "GCE_METADATA_HOST"),
+        *("IONQ_API_KEY", "CIRQ_IONQ_API_KEY"),
     ):
-        assert not found[what].found and variable in found[what].detail
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
 
 
-def test_credentials_are_named_and_never_shown(tmp_path):
-    names = [name for variables, _ in doctor.CREDENTIALS.values() for name in variables]
-    found = doctor.findings(dict.fromkeys(names, CANARY), tmp_path)
-    assert all(each.found for each in found if each.what.startswith("credentials"))
+def rows():
+    return {each.what: each for each in doctor.findings()}
+
+
+@pytest.mark.usefixtures("nobody")
+def test_what_is_missing_names_what_to_set():
+    found = rows()
+    for target, variable in (*VARIABLES.items(), ("cirq:google/...", "GOOGLE_APPLICATION")):
+        row = found[f"credentials {target}"]
+        assert not row.found and row.detail.startswith("set ") and variable[:4] in row.detail
+
+
+@pytest.mark.usefixtures("nobody")
+def test_credentials_are_named_and_never_shown(monkeypatch):
+    for name in VARIABLES.values():
+        monkeypatch.setenv(name, CANARY)
+    found = rows()
+    assert all(found[f"credentials {target}"].found for target in VARIABLES)
     assert CANARY not in repr(found)
 
 
-def test_a_file_of_credentials_counts(tmp_path):
-    (tmp_path / ".aws").mkdir()
-    (tmp_path / ".aws/credentials").write_text(f"[default]\naws_secret_access_key={CANARY}")
-    found = by_name(doctor.findings({}, tmp_path))["credentials braket:arn:..."]
-    assert found.found and CANARY not in found.detail
+def test_a_file_of_credentials_counts(nobody):
+    (nobody / ".aws").mkdir()
+    (nobody / ".aws/credentials").write_text(f"[default]\naws_secret_access_key={CANARY}")
+    row = rows()["credentials braket:arn:..."]
+    assert row.found and CANARY not in row.detail
 
 
-def test_installed_kits_are_shown_with_their_versions(tmp_path, capsys, monkeypatch):
-    assert "qiskit 2" in by_name(doctor.findings({}, tmp_path))["extra ibm"].detail
+def test_installed_kits_are_shown_with_their_versions(capsys, monkeypatch):
+    assert "qiskit 2" in rows()["extra ibm"].detail
     monkeypatch.setattr(doctor, "_version", lambda name: None)
-    row = by_name(doctor.findings({}, tmp_path))["extra ibm"]
+    row = rows()["extra ibm"]
     assert not row.found and "qmoe-bench[ibm]" in row.detail
     doctor.tell(True)
     assert {"what", "found", "detail"} == set(json.loads(capsys.readouterr().out)[0])

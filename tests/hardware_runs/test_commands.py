@@ -60,7 +60,7 @@ def test_devices_of_one_vendor_is_a_table(qmoe, monkeypatch):
 def test_doctor_names_credentials_and_never_shows_them(qmoe, monkeypatch):
     monkeypatch.setenv("QISKIT_IBM_TOKEN", CANARY)
     code, out, err = qmoe("doctor")
-    assert code == 0 and "QISKIT_IBM_TOKEN is set" in out and CANARY not in out + err
+    assert code == 0 and "credentials ibm:ibm_NAME" in out and CANARY not in out + err
 
 
 def test_compile_shows_the_native_circuit_and_what_it_costs(qmoe, checkpoint):
