@@ -1,0 +1,127 @@
+"""Braket's tasks as plain values: how rows are split over them, and the counts that come back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qmoe.angles import whole
+from qmoe.errors import InputError, QmoeError
+
+PROGRAM_SET = "braket.ir.openqasm.program_set"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a device takes at once.
+
+    Attributes:
+        shots: Fewest and most shots of a circuit.
+        executables: Most circuits of a program set; None where the device takes none, and every
+            circuit is a task of its own.
+        total: Fewest and most shots of a program set, all circuits together.
+    """
+
+    shots: tuple[int, int]
+    executables: int | None = None
+    total: tuple[int, int] = (0, 0)
+
+    def split(self, rows: int, shots: int) -> tuple[int, ...]:
+        """How many rows each task takes, in order: as few tasks as possible, of equal size.
+
+        Raises:
+            InputError: More or fewer shots than the device takes; nothing has been spent.
+
+        >>> Limits((1, 1000), executables=4, total=(1, 300)).split(7, 100)
+        (3, 2, 2)
+        """
+        fewest, most = max(1, self.shots[0]), self.shots[1]
+        if self.executables is not None:
+            most = min(most, self.total[1])
+        if not fewest <= whole(shots, "shots", 1) <= most:
+            raise _shots(shots, f"{fewest} to {most}")
+        if self.executables is None or not rows:
+            return (1,) * rows
+        tasks = -(-rows // max(1, min(self.executables, self.total[1] // shots)))
+        parts = tuple(rows // tasks + (k < rows % tasks) for k in range(tasks))
+        if parts[-1] * shots < self.total[0]:
+            raise _shots(shots, f"{self.total[0]} for the {parts[-1]} circuits of a task together")
+        return parts
+
+
+def limits(properties: Any) -> Limits:
+    """The limits in a device's properties."""
+    fewest, most = properties.service.shotsRange
+    action = properties.action.get(PROGRAM_SET)
+    if action is None:
+        return Limits((fewest, most))
+    total = (action.minimumTotalShots or 1, action.maximumTotalShots)
+    return Limits((fewest, most), action.maximumExecutables, total)
+
+
+def tallies(result: Any, order: Sequence[int], shots: int) -> list[NDArray[np.int64] | None]:
+    """Counts (2^m,) of each circuit of a task, big-endian over `order`; None where one failed.
+
+    result: The SDK's result of a task or of a program set.
+    order: The measured qubits by the device's own numbers. Results list qubits in the device's
+        order, and some devices list all that they have.
+    """
+    if not hasattr(result, "entries"):
+        given = result.measurement_probabilities
+        exact = result.measurement_probabilities_copied_from_device
+        return [_tally(result, given if exact else None, order, shots)]
+    found: list[NDArray[np.int64] | None] = []
+    for entry in (entry for program in result.entries for entry in program.entries):
+        if hasattr(entry, "measurements"):  # else it is a failure with its reason
+            given = entry.probabilities if entry.probabilities_from_device else None
+            found.append(_tally(entry, given, order, shots))
+        else:
+            found.append(None)
+    return found
+
+
+def reasons(result: Any) -> list[str]:
+    """Why circuits of a program set failed, in the vendor's words."""
+    entries = [entry for program in getattr(result, "entries", ()) for entry in program.entries]
+    failures = [getattr(entry, "failureMetadata", None) for entry in entries]
+    return [str(failure.failureReason) for failure in failures if failure is not None]
+
+
+def _tally(
+    entry: Any, probabilities: Mapping[str, float] | None, order: Sequence[int], shots: int
+) -> NDArray[np.int64]:
+    bits: NDArray[np.int64]
+    times: NDArray[np.int64]
+    if probabilities is None:
+        bits = np.asarray(entry.measurements, dtype=np.int64)
+        times = np.ones(len(bits), dtype=np.int64)
+    else:  # the SDK's own measurements are rounded outcome by outcome and may miss some shots
+        bits = np.array([list(map(int, key)) for key in probabilities], dtype=np.int64)
+        times = _apportioned(np.array(list(probabilities.values())), shots)
+    columns = [int(qubit) for qubit in entry.measured_qubits]
+    if not set(order) <= set(columns):
+        raise QmoeError(f"a Braket result has qubits {columns} and not all of {list(order)}")
+    chosen = bits[:, [columns.index(qubit) for qubit in order]]
+    outcome = chosen @ (2 ** np.arange(len(order))[::-1])
+    counts = np.zeros(2 ** len(order), dtype=np.int64)
+    np.add.at(counts, outcome, times)
+    return counts
+
+
+def _apportioned(shares: NDArray[np.float64], shots: int) -> NDArray[np.int64]:
+    """Whole numbers that sum to `shots`, as near to the shares as can be: largest remainders."""
+    exact = shares / shares.sum() * shots
+    times: NDArray[np.int64] = np.floor(exact + 1e-9).astype(np.int64)
+    rest = np.argsort(times - exact, kind="stable")[: shots - times.sum()]
+    times[rest] += 1
+    return times
+
+
+def _shots(shots: int, expected: str) -> InputError:
+    return InputError(
+        got=f"{shots} shots for each circuit", expected=expected, do="ask for another number"
+    )

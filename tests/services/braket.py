@@ -1,0 +1,269 @@
+"""A small stand-in for the Amazon Braket service on the loopback interface, run as a process.
+
+It answers the five calls that the SDK makes, runs programs on the SDK's own state-vector
+simulator, and puts results into an S3 service (moto's). It enforces nothing that the real
+service would: limits and prices cannot be checked with it.
+
+    python -m tests.services.braket --s3 http://127.0.0.1:PORT --devices FOLDER
+
+prints its own port. FOLDER holds one reply of GetDevice a file (JSON, capabilities as an object).
+Two addresses are for tests: GET /_requests gives what was asked, POST /_behaviour changes how the
+service behaves: see `Service`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import threading
+import urllib.request
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+WHEN = "2026-01-01T00:00:00.123Z"  # results may say the time in at most 24 characters
+PROGRAM_SET = "braket.ir.openqasm.program_set"
+
+
+class RefusalError(Exception):
+    """An error reply: HTTP status, AWS error code, message."""
+
+
+@dataclass
+class Service:
+    """The tasks so far, and how the service behaves.
+
+    behaviour:
+        fail: Words with which new tasks fail.
+        lose: Position of the executable of a program set that fails alone.
+        hold: Whether new tasks stay queued.
+        after, refuse, status: After so many new tasks, refuse with (code, message) and status.
+        ascending: Whether results list qubits in ascending order, whatever the program says.
+        probabilities: Whether results hold probabilities, as IonQ's do, instead of shots.
+        files: Whether results of program sets are spread over files, as real ones are.
+        echo: Whether refusals quote the caller's headers.
+    """
+
+    s3: str
+    devices: dict[str, Any]
+    tasks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    tokens: dict[str, tuple[str, str]] = field(default_factory=dict)
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    behaviour: dict[str, Any] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def answer(self, method: str, path: str, body: dict[str, Any]) -> tuple[int, Any]:
+        """HTTP status and JSON reply."""
+        parts = path.strip("/").split("/")
+        name = unquote(parts[1]) if len(parts) > 1 else ""
+        match method, parts[0]:
+            case "GET", "_requests":
+                return 200, self.requests
+            case "POST", "_behaviour":
+                self.behaviour = body
+                return 200, {}
+        self.requests.append({"method": method, "path": unquote(path), "body": body})
+        match method, parts[0]:
+            case "GET", "device" if name in self.devices:
+                return 200, self.devices[name]
+            case "POST", "quantum-task":
+                return 201, {"quantumTaskArn": self.create(body)}
+            case "GET", "quantum-task" if name in self.tasks:
+                return 200, self.tasks[name]
+            case "PUT", "quantum-task" if name in self.tasks:
+                if self.tasks[name]["status"] != "QUEUED":
+                    raise RefusalError(409, "ConflictException", "the task has ended")
+                self.tasks[name]["status"] = "CANCELLED"
+                return 200, {"quantumTaskArn": name, "cancellationStatus": "CANCELLING"}
+        raise RefusalError(404, "ResourceNotFoundException", f"{name or path} does not exist")
+
+    def create(self, body: dict[str, Any]) -> str:
+        """The ARN of a task; of the same one for a repeated client token."""
+        content = json.dumps(body, sort_keys=True)
+        token = body["clientToken"]
+        if token in self.tokens:
+            arn, before = self.tokens[token]
+            if before != content:
+                raise RefusalError(400, "ValidationException", "the client token was used before")
+            return arn
+        if self.behaviour.get("refuse") and len(self.tasks) >= self.behaviour.get("after", 0):
+            raise RefusalError(self.behaviour.get("status", 400), *self.behaviour["refuse"])
+        arn = f"arn:aws:braket:us-east-1:123456789012:quantum-task/{len(self.tasks):08d}"
+        action = json.loads(body["action"])
+        kind = action["braketSchemaHeader"]["name"]
+        task = {
+            "quantumTaskArn": arn,
+            "status": "COMPLETED",
+            "deviceArn": body["deviceArn"],
+            "deviceParameters": body.get("deviceParameters", "{}"),
+            "shots": body["shots"],
+            "outputS3Bucket": body["outputS3Bucket"],
+            "outputS3Directory": f"{body['outputS3KeyPrefix']}/{arn.rpartition('/')[2]}",
+            "createdAt": WHEN,
+            "endedAt": WHEN,
+            "tags": body.get("tags", {}),
+            "actionMetadata": {"actionType": kind},
+        }
+        if self.behaviour.get("hold"):
+            task["status"] = "QUEUED"
+        elif self.behaviour.get("fail"):
+            task |= {"status": "FAILED", "failureReason": self.behaviour["fail"]}
+        elif kind == PROGRAM_SET:
+            self.store_set(task, action)
+        else:
+            result = self.simulate(action, body["shots"])
+            result["taskMetadata"] |= {"id": arn, "deviceId": body["deviceArn"]}
+            result["taskMetadata"] |= {"createdAt": WHEN, "endedAt": WHEN}
+            self.put(task, "results.json", result)
+        self.tokens[token], self.tasks[arn] = (arn, content), task
+        return arn
+
+    def simulate(self, program: dict[str, Any], shots: int) -> dict[str, Any]:
+        """The result of one program."""
+        from braket.default_simulator import StateVectorSimulator
+        from braket.ir.openqasm import Program
+
+        result: dict[str, Any] = json.loads(
+            StateVectorSimulator().run(Program.parse_obj(program), shots=shots).json()
+        )
+        if self.behaviour.get("ascending"):
+            qubits = result["measuredQubits"]
+            order = sorted(range(len(qubits)), key=qubits.__getitem__)
+            result["measuredQubits"] = [qubits[k] for k in order]
+            result["measurements"] = [[shot[k] for k in order] for shot in result["measurements"]]
+        if self.behaviour.get("probabilities"):
+            keys = ["".join(map(str, shot)) for shot in result.pop("measurements")]
+            result["measurementProbabilities"] = {k: keys.count(k) / shots for k in set(keys)}
+        return result
+
+    def store_set(self, task: dict[str, Any], action: dict[str, Any]) -> None:
+        """Runs a program set and stores what it gave, in one file or in many."""
+        programs = action["programs"]
+        shots = task["shots"] // len(programs)
+        files = self.behaviour.get("files", False)
+        entries = []
+        for k, program in enumerate(programs):
+            one = self.executable(program, shots, k == self.behaviour.get("lose"))
+            entry: dict[str, Any] = {
+                "braketSchemaHeader": header("program_result"),
+                "executableResults": [one],
+                "source": program,
+                "additionalMetadata": {"action": program},
+            }
+            if files:
+                self.put(task, f"{k}/program.json", program)
+                self.put(task, f"{k}/executables/0.json", one)
+                entry |= {"executableResults": ["executables/0.json"], "source": "program.json"}
+                self.put(task, f"{k}/results.json", entry)
+            entries.append(f"{k}/results.json" if files else entry)
+        metadata: dict[str, Any] = {
+            "braketSchemaHeader": header("program_set_task_metadata"),
+            "id": task["quantumTaskArn"],
+            "deviceId": task["deviceArn"],
+            "requestedShots": task["shots"],
+            "successfulShots": task["shots"],
+            "programMetadata": [{"executables": [{}]} for _ in programs],
+            "createdAt": WHEN,
+            "endedAt": WHEN,
+            "status": "COMPLETED",
+            "totalFailedExecutables": 0,
+        }
+        result: dict[str, Any] = {
+            "braketSchemaHeader": header("program_set_task_result"),
+            "programResults": entries,
+            "taskMetadata": metadata,
+        }
+        if files:
+            self.put(task, "metadata.json", metadata)
+            result["taskMetadata"] = "metadata.json"
+            result["s3Location"] = [task["outputS3Bucket"], task["outputS3Directory"]]
+        self.put(task, "results.json", result)
+
+    def executable(self, program: dict[str, Any], shots: int, lost: bool) -> dict[str, Any]:
+        """The result of one program of a program set."""
+        if lost:
+            return {
+                "braketSchemaHeader": header("program_set_executable_failure"),
+                "inputsIndex": 0,
+                "failureMetadata": {
+                    "failureReason": "the executable was lost",
+                    "retryable": False,
+                    "category": "DEVICE",
+                },
+            }
+        found = self.simulate(program, shots)
+        names = ("measurements", "measurementProbabilities", "measuredQubits")
+        return {
+            "braketSchemaHeader": header("program_set_executable_result"),
+            "inputsIndex": 0,
+            **{name: found[name] for name in names if found.get(name) is not None},
+        }
+
+    def put(self, task: dict[str, Any], name: str, tree: Any) -> None:
+        """Writes one object into the task's folder."""
+        url = f"{self.s3}/{task['outputS3Bucket']}/{task['outputS3Directory']}/{name}"
+        kind = {"Content-Type": "application/json"}
+        asked = urllib.request.Request(url, json.dumps(tree).encode(), kind, method="PUT")
+        urllib.request.urlopen(asked).close()
+
+
+def header(name: str) -> dict[str, str]:
+    """The header of a result of version 1."""
+    return {"name": f"braket.task_result.{name}", "version": "1"}
+
+
+class Handler(BaseHTTPRequestHandler):
+    """HTTP in front of the service."""
+
+    service: Service
+
+    def do_GET(self) -> None:
+        """Answers."""
+        size = int(self.headers.get("Content-Length") or 0)
+        body = json.loads(self.rfile.read(size) or b"{}")
+        extra = {}
+        try:
+            with self.service.lock:
+                status, reply = self.service.answer(self.command, urlsplit(self.path).path, body)
+        except RefusalError as refusal:
+            status, code, message = refusal.args
+            if self.service.behaviour.get("echo"):
+                message += f" {dict(self.headers)}"
+            reply, extra = {"message": message}, {"x-amzn-ErrorType": code}
+        data = json.dumps(reply).encode()
+        self.send_response(status)
+        for key, value in extra.items():
+            self.send_header(key, value)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    do_POST = do_PUT = do_GET  # noqa: N815
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing: standard error is for faults."""
+
+
+def main() -> None:
+    """Serves until it is ended."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--s3", required=True)
+    parser.add_argument("--devices", required=True, type=Path)
+    options = parser.parse_args()
+    devices = {}
+    for path in options.devices.glob("*.json"):
+        reply = json.loads(path.read_text())
+        reply["deviceCapabilities"] = json.dumps(reply["deviceCapabilities"])
+        devices[reply["deviceArn"]] = reply
+    Handler.service = Service(options.s3, devices)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    print(server.server_port, flush=True)
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
