@@ -103,6 +103,11 @@ def _rzz(angle: float) -> Matrix:
     return np.diag(np.exp(np.array([-0.5j, 0.5j, 0.5j, -0.5j]) * angle))
 
 
+def _lower_ecr(qubits: Qubits, _: Angles) -> tuple[Step, ...]:
+    first, second = qubits[:1], qubits[1:]
+    return ("s", first, ()), ("sx", second, ()), ("cx", qubits, ()), ("x", first, ())
+
+
 def _lower_rzz(qubits: Qubits, angles: Angles) -> tuple[Step, ...]:
     cx: Step = ("cx", qubits, ())
     return cx, ("rz", qubits[1:], angles), cx
@@ -184,7 +189,7 @@ _ROWS = (
             np.array([[0, 0, 1, 1j], [0, 0, 1j, 1], [1, -1j, 0, 0], [-1j, 1, 0, 0]]) / math.sqrt(2)
         ),
         _same("ecr"),
-        _same("ecr"),
+        _lower_ecr,
         qasm="ecr",
         definition="gate ecr a, b { s a; sx b; cx a, b; x a; }",
     ),

@@ -15,6 +15,7 @@ from torch.autograd.function import once_differentiable
 
 from qmoe.circuit import Circuit
 from qmoe.errors import InputError
+from qmoe.noise import NoiseModel
 from qmoe.simplify import compact, prune, simplify
 from qmoe.simulate.adjoint import AdjointEngine
 from qmoe.simulate.fused import FusedEngine
@@ -127,10 +128,13 @@ def probabilities(
     circuit: Circuit,
     weights: Float[Tensor, "*seed weight"],
     features: Float[Tensor, "*s batch feature"],
+    *,
+    noise: NoiseModel | None = None,
 ) -> Float[Tensor, "*out batch outcome"]:
     """Outcome probabilities of a router circuit, differentiable in weights and features.
 
-    weights: (P,) or (seed, P), radians; features: (batch, d) or (seed, batch, d).
+    weights: (P,) or (seed, P), radians; features: (batch, d) or (seed, batch, d); noise acts on
+    the circuit as given.
     Returns (batch, 2^m), or (seed, batch, 2^m) if either input has a seed axis; the outcome index
     is big-endian over `circuit.measured`, in its order. float32 or float64, on the weights' device.
 
@@ -140,6 +144,19 @@ def probabilities(
     >>> probabilities(circuit, torch.zeros(2, dtype=torch.float64), x).round(decimals=6).tolist()
     [[1.0, 0.0], [0.0, 1.0]]
     """
+    if noise is not None:
+        from qmoe.simulate.transfer import transfer_probabilities  # which builds on this module
+
+        return transfer_probabilities(
+            noise.place(circuit),
+            circuit.num_qubits,
+            circuit.measured,
+            weights,
+            features,
+            num_features=circuit.num_features,
+            num_weights=circuit.num_weights,
+            confusion=noise.confusion(circuit.measured),
+        )
     w, x, batched = with_seeds(circuit, weights, features)
     # strided views would slow down whatever reads them, here and in the backward pass
     out = _program(circuit)(w, x).transpose(1, 2).contiguous()

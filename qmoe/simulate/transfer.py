@@ -1,0 +1,186 @@
+"""Noisy router circuits in torch, as real Pauli expectations: the simulator behind every twin.
+
+Channels and gates are real maps of the 4^n Pauli expectations. What no feature reaches is done
+once, on the outcomes' effects instead of on every input's state (the Heisenberg picture); what
+features reach is done for each input, or, where that is less work, on a grid from which all
+inputs follow as trigonometric polynomials. Everything is differentiable in weights and features.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float64
+from torch import Tensor
+
+from qmoe.arrays import Floats
+from qmoe.channel import Channel
+from qmoe.circuit import Circuit, Op
+from qmoe.errors import InputError
+from qmoe.simulate import grid
+from qmoe.simulate.blocks import Blocks, Step
+from qmoe.simulate.clusters import Cluster, Clusters
+from qmoe.simulate.factors import Factors, factors
+from qmoe.simulate.program import with_seeds
+
+MOST_QUBITS = 12
+CHUNK = 2**18  # numbers per seed worked on at once: beyond the cache all slows down (measured)
+
+_READ = np.array([[0.5, 0.5], [0, 0], [0, 0], [0.5, -0.5]])  # Pauli to outcome of one qubit
+
+
+class Transfer:
+    """A noisy circuit's outcome probabilities for many seeds and inputs.
+
+    Shapes are batch last, as in `qmoe.simulate.Program`: weights (seed, P), features
+    (1 | seed, d, batch), probabilities (seed, 2^m, batch). Angles in radians. dtype and device
+    are those of the weights.
+
+    method: "grid" for the polynomial in the features, "direct" for input by input, "auto" for
+    what is less work.
+    """
+
+    def __init__(
+        self,
+        ops: Sequence[Op | Channel],
+        measured: Sequence[int],
+        *,
+        confusion: Float64[Floats, "o o"] | None = None,
+        method: str = "auto",
+    ) -> None:
+        self.factors = factors(ops, measured)
+        n = self.factors.num_qubits
+        if n > MOST_QUBITS:
+            raise InputError(
+                got=f"{n} qubits in the light cone of {len(measured)} measured ones",
+                expected=f"at most {MOST_QUBITS} with noise",
+                do="measure fewer qubits or use fewer layers",
+            )
+        self.degrees = grid.degrees(self.factors.body)
+        if method not in ("auto", "grid", "direct") or (method == "grid" and self.degrees is None):
+            raise InputError(
+                got=f"method {method!r}",
+                expected="auto or direct, or grid where all feature scales are whole numbers",
+                do="leave it at auto",
+            )
+        self.method = method
+        self.body, self.tail = Blocks(self.factors.body), Blocks(self.factors.tail)
+        self._effects = _effects(self.factors, confusion)
+
+    def __call__(
+        self, weights: Float[Tensor, "seed weight"], features: Float[Tensor, "s feature batch"]
+    ) -> Float[Tensor, "seed outcome batch"]:
+        """Probabilities that autograd can follow to weights and features."""
+        batch = features.shape[2]
+        if self.degrees is None or not self.grid_pays(batch):
+            rows = _chunks(features, 4**self.factors.num_qubits)
+            parts = [self._direct(weights, part).expand(-1, -1, part.shape[2]) for part in rows]
+            out = torch.cat(parts, 2)
+        else:
+            points = grid.points(self.degrees, features.shape[1], features)
+            values = self._direct(weights, points).expand(-1, -1, points.shape[2])
+            block = grid.coefficients(self.degrees, values)
+            rows = _chunks(features, points.shape[2])
+            out = torch.cat([block @ grid.waves(self.degrees, part) for part in rows], 2)
+        return out.expand(max(weights.shape[0], features.shape[0]), -1, batch)
+
+    def grid_pays(self, batch: int) -> bool:
+        """Whether a batch of this size is worth the grid."""
+        if self.degrees is None or self.method != "auto":
+            return self.method == "grid"
+        size, outcomes = grid.size(self.degrees), 1 << len(self.factors.measured)
+        each = (1 << 2 * self.factors.num_qubits) * (self.body.work + outcomes)
+        return size * each + batch * size * (1 + outcomes) < batch * each
+
+    def _direct(
+        self, weights: Float[Tensor, "seed weight"], features: Float[Tensor, "s feature batch"]
+    ) -> Float[Tensor, "t outcome last"]:
+        """Input by input; axes of length 1 where neither weights nor features reach."""
+        n, outcomes = self.factors.num_qubits, 2 ** len(self.factors.measured)
+        ground = weights.new_tensor([1.0, 0.0, 0.0, 1.0]).view(1, 4, 1)
+        state = Clusters([Cluster((q,), ground) for q in range(n)])
+        _forward(self.body, state, weights, features)
+        effects = torch.from_numpy(self._effects).to(weights)[None]
+        work, batch = self.tail.work, max(features.shape[2], 1)
+        if outcomes * (work / batch + 1) < work + outcomes:
+            back = Clusters([Cluster(tuple(range(n)), effects)])
+            matrices = self.tail.matrices(weights)
+            for step in reversed(self.tail.steps):
+                assert isinstance(step, Step)  # no feature reaches the tail
+                back.map(step.qubits, matrices[step.index].mT)
+            effects = back.all().tensor
+        else:
+            _forward(self.tail, state, weights, features)
+        final = state.all().tensor
+        return effects.mT @ (final[0] if len(final) == 1 else final)
+
+
+def transfer_probabilities(
+    ops: Sequence[Op | Channel],
+    num_qubits: int,
+    measured: Sequence[int],
+    weights: Float[Tensor, "*seed weight"],
+    features: Float[Tensor, "*s batch feature"],
+    *,
+    num_features: int,
+    num_weights: int,
+    confusion: Float64[Floats, "o o"] | None = None,
+) -> Float[Tensor, "*out batch outcome"]:
+    """Outcome probabilities of gates and channels in order, from the all-zeros state.
+
+    Shapes, bit order and gradients as `qmoe.simulate.probabilities`. confusion: (2^m, 2^m),
+    [read, true], over the measured qubits.
+    """
+    shapes = Circuit(num_qubits, (), tuple(measured), num_features, num_weights)
+    w, x, batched = with_seeds(shapes, weights, features)
+    key = None if confusion is None else np.ascontiguousarray(confusion).tobytes()
+    out = _transfer(tuple(ops), shapes.measured, key)(w, x).transpose(1, 2).contiguous()
+    return out if batched else out[0]
+
+
+@functools.lru_cache(maxsize=64)
+def _transfer(
+    ops: tuple[Op | Channel, ...], measured: tuple[int, ...], confusion: bytes | None
+) -> Transfer:
+    size = 2 ** len(measured)
+    matrix = None if confusion is None else np.frombuffer(confusion).reshape(size, size)
+    return Transfer(ops, measured, confusion=matrix)
+
+
+def _forward(
+    blocks: Blocks,
+    state: Clusters,
+    weights: Float[Tensor, "seed weight"],
+    features: Float[Tensor, "s feature batch"],
+) -> None:
+    matrices = blocks.matrices(weights)
+    for step in blocks.steps:
+        if isinstance(step, Step):
+            state.map(step.qubits, matrices[step.index])
+            continue
+        terms = (scale * features[:, index] for index, scale in step.scales.items())
+        angle = functools.reduce(torch.add, terms)
+        state.turn(step.qubits[0], step.axis, angle.cos(), angle.sin())
+
+
+def _effects(
+    found: Factors, confusion: Float64[Floats, "o o"] | None
+) -> Float64[Floats, "paulis outcome"]:
+    """(4^n, 2^m): the probability of each outcome is its column times the Pauli expectations."""
+    total: Floats = np.ones((1, 1))
+    for q in range(found.num_qubits):
+        total = np.kron(total, _READ if q in found.measured else np.eye(4, 1))
+    ascending = np.argsort(found.measured)  # kron has put the bits in the order of the qubits
+    m = len(found.measured)
+    bits = total.reshape((-1,) + (2,) * m).transpose(0, *(1 + np.argsort(ascending)))
+    total = np.ascontiguousarray(bits.reshape(-1, 2**m))
+    return total if confusion is None else total @ confusion.T
+
+
+def _chunks(
+    features: Float[Tensor, "s feature batch"], each: int
+) -> Iterator[Float[Tensor, "s feature part"]]:
+    yield from features.split(max(1, CHUNK // each), 2)
