@@ -1,0 +1,229 @@
+"""Quantum Engine behind its client: one processor of a project, asked with a time limit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
+
+from backends.remote import CALL_SECONDS, within, words
+from qmoe.errors import (
+    CredentialsError,
+    FitError,
+    InputError,
+    QmoeError,
+    UnreachableError,
+    unknown,
+)
+
+HOST = "quantum.googleapis.com"
+RETRY_SECONDS = 2  # the client doubles its delays up to this
+
+
+@dataclass(frozen=True)
+class Device:
+    """What the engine says of a processor; errors by physical qubit are 0 where it says none.
+
+    single, double: Pauli (process) errors; readout: mean of the two ways to misread.
+    """
+
+    device: Any
+    single: dict[Any, float]
+    double: dict[frozenset[Any], float]
+    readout: dict[Any, float]
+    calibrated_at: str | None
+
+
+class Processor:
+    """A processor of a project. endpoint: host:port of a stand-in without encryption, or None."""
+
+    def __init__(self, project: str, name: str, endpoint: str | None) -> None:
+        self.project, self.name, self.endpoint = project, name, endpoint
+
+    @cached_property
+    def device(self) -> Device:
+        """The processor's qubits and couplings, and its current calibration if there is one."""
+        device, calibration = self.ask(self._described)
+        metadata = device.metadata
+        single = dict.fromkeys(sorted(metadata.qubit_set), 0.0)
+        double = dict.fromkeys(metadata.qubit_pairs, 0.0)
+        errors = None if calibration is None else _errors(calibration)
+        if errors is None:
+            return Device(device, single, double, dict(single), None)
+        alone, pairs, readout = errors
+        usable = [q for q in single if q in alone and q in readout]
+        when = datetime.fromtimestamp(calibration.timestamp / 1000, UTC)
+        return Device(
+            device,
+            {q: alone[q] for q in usable},
+            {pair: pairs[pair] for pair in double if pair in pairs and pair <= set(usable)},
+            {q: readout[q] for q in usable},
+            when.isoformat(timespec="seconds"),
+        )
+
+    def submit(self, circuit: Any, program: str, job: str, params: Any, shots: int) -> None:
+        """Creates a program and a job of it with given ids; what is there already stays."""
+
+        def send() -> None:
+            config = self._processor.get_sampler()  # has the processor's default configuration
+            _unless_there(lambda: self._engine.create_program(circuit, program))
+            _unless_there(
+                lambda: self._engine.get_program(program).run_sweep(
+                    processor_id=self.name,
+                    job_id=job,
+                    params=params,
+                    repetitions=shots,
+                    run_name=config.run_name,
+                    snapshot_id=config.snapshot_id,
+                    device_config_name=config.device_config_name,
+                )
+            )
+
+        self.ask(send, do="check the network and submit again with the same tag: it runs once")
+
+    def job(self, program: str, job: str) -> Any:
+        """The client's job with these ids; nothing is asked yet."""
+        return self._engine.get_program(program).get_job(job)
+
+    def ask(
+        self,
+        call: Callable[[], Any],
+        *,
+        job: str | None = None,
+        do: str = "check the network, or try again later",
+    ) -> Any:
+        """What a call of the client returns, its errors as those of this project.
+
+        Raises:
+            UnreachableError: No answer in time.
+            CredentialsError: None, or refused.
+            InputError: No such job.
+            QmoeError: Refused for another reason.
+        """
+        from cirq_google.engine.engine_client import EngineException
+        from google.api_core.exceptions import Forbidden, NotFound, Unauthorized
+        from google.auth.exceptions import GoogleAuthError
+
+        try:
+            return within(CALL_SECONDS, call)
+        except TimeoutError as error:
+            raise UnreachableError(
+                got=f"no answer of {self.endpoint or HOST} ({words(error)})",
+                expected="a reply",
+                do=do,
+            ) from error
+        except GoogleAuthError as error:
+            raise credentials_error(f"refused: {words(error)}") from error
+        except EngineException as error:
+            if isinstance(error.__cause__, (Forbidden, Unauthorized)):
+                raise credentials_error(f"refused: {words(error)}") from error
+            if isinstance(error.__cause__, NotFound) and job is not None:
+                raise InputError(
+                    got=f"job {job}",
+                    expected=f"a job of project {self.project}",
+                    do="check the id and the project",
+                ) from error
+            raise QmoeError(f"Quantum Engine refused: {words(error)}") from error
+
+    def _described(self) -> tuple[Any, Any]:
+        from cirq_google.engine.engine_client import EngineException
+        from google.api_core.exceptions import NotFound
+
+        try:
+            return self._processor.get_device(), self._processor.get_current_calibration()
+        except ValueError as error:  # no specification, or one that this client cannot read
+            raise QmoeError(f"processor {self.name}: {words(error)}") from error
+        except EngineException as error:
+            if not isinstance(error.__cause__, NotFound):
+                raise
+            names = [each.processor_id for each in self._engine.list_processors()]
+            raise unknown(f"processor of {self.project}", self.name, names) from error
+
+    @cached_property
+    def _engine(self) -> Any:
+        import cirq_google
+        from cirq_google.engine.engine import EngineContext
+        from cirq_google.engine.engine_client import EngineClient
+
+        arguments: dict[str, Any] = {"client_options": {"api_endpoint": HOST}}
+        if self.endpoint is not None:
+            arguments = {"transport": _insecure(self.endpoint)}
+        # Streams come back from a lost connection without a pause and without an end; single
+        # calls with ids of ours can be repeated as safely.
+        client = EngineClient(arguments, verbose=False, max_retry_delay_seconds=RETRY_SECONDS)
+        context = EngineContext(client=client, enable_streaming=False)
+        return cirq_google.Engine(self.project, context=context)
+
+    @cached_property
+    def _processor(self) -> Any:
+        return self._engine.get_processor(self.name)
+
+
+def check_accepted(device: Device, circuit: Any, what: str) -> None:
+    """Nothing, if the device accepts a cirq.Circuit.
+
+    Raises:
+        FitError: It does not.
+    """
+    try:
+        device.device.validate_circuit(circuit)
+    except ValueError as error:
+        raise FitError(
+            got=f"a circuit that the device refuses ({words(error)})",
+            expected="its own gates on its own qubits",
+            do=f"compile the circuit for {what}",
+        ) from error
+
+
+def credentials_error(reason: str) -> CredentialsError:
+    """Application Default Credentials that are not found or refused."""
+    return CredentialsError(
+        got=f"Application Default Credentials {reason}",
+        expected="credentials of an account with access to Quantum Engine",
+        do="run gcloud auth application-default login, or set GOOGLE_APPLICATION_CREDENTIALS",
+    )
+
+
+def _insecure(endpoint: str) -> Callable[..., Any]:
+    """A maker of transports: the channel has to be made inside the client's own event loop."""
+
+    def make(*_: Any, **__: Any) -> Any:
+        import grpc
+        from cirq_google.cloud.quantum_v1alpha1.services.quantum_engine_service import transports
+
+        channel = grpc.aio.insecure_channel(endpoint)
+        return transports.QuantumEngineServiceGrpcAsyncIOTransport(channel=channel)
+
+    return make
+
+
+def _unless_there(create: Callable[[], Any]) -> None:
+    from google.api_core.exceptions import AlreadyExists
+
+    try:
+        create()
+    except Exception as error:
+        if not isinstance(error.__cause__, AlreadyExists):
+            raise
+
+
+def _errors(calibration: Any) -> tuple[dict[Any, float], dict[Any, float], dict[Any, float]] | None:
+    """Pauli errors of gates by qubit and by pair, and readout errors, if all are there."""
+    names = (
+        "single_qubit_rb_pauli_error_per_gate",
+        "two_qubit_parallel_cz_gate_xeb_pauli_error_per_cycle",
+        "single_qubit_p00_error",
+        "single_qubit_p11_error",
+    )
+    if any(name not in calibration for name in names):
+        return None
+    single, double, p00, p11 = (
+        {key: float(value[0]) for key, value in calibration[name].items()} for name in names
+    )
+    return (
+        {key[0]: error for key, error in single.items()},
+        {frozenset(key): error for key, error in double.items()},
+        {key[0]: (p00[key] + p11[key]) / 2 for key in p00 if key in p11},
+    )

@@ -1,0 +1,228 @@
+"""Google's processors through Quantum Engine: `cirq:google/PROJECT/PROCESSOR`.
+
+Programs and jobs get ids made from what they are and from the tag, so sending something twice runs
+it once. QMOE_GOOGLE_ENDPOINT (host:port of this machine) puts another service in Google's place,
+without credentials and without encryption; what comes from there is called loopback.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from backends.base import Compiled, Counts, JobRef, Status, TargetInfo, compiled
+from backends.checks import check_like
+from backends.cirq.circuits import from_cirq_native, to_cirq
+from backends.cirq.engine import Processor, check_accepted, credentials_error
+from backends.native.phased import lowered, phased
+from backends.native.placement import place
+from backends.registry import Spec, require
+from backends.remote import LOCAL, TIMEOUT_SECONDS, finished, inputs, job_id, words
+from qmoe.angles import affine, whole
+from qmoe.circuit import Circuit
+from qmoe.errors import InputError, QmoeError
+from qmoe.record import Source
+from qmoe.simplify import compact
+
+ENDPOINT = "QMOE_GOOGLE_ENDPOINT"
+BASIS = ("phased_xz", "cz")
+_STATUS: Mapping[str, Status] = {
+    "READY": "submitted",
+    "RUNNING": "running",
+    "CANCELLING": "running",
+    "SUCCESS": "done",
+    "FAILURE": "failed",
+    "CANCELLED": "cancelled",
+}
+
+
+class Google:
+    """One processor. Its noise is not known here, only where a circuit is best put.
+
+    With the engine's current calibration the layout has the least expected error, and
+    `calibrated_at` says of when; without one it is the first that the couplings allow.
+    """
+
+    def __init__(self, spec: Spec, project: str, processor: str, endpoint: str | None) -> None:
+        require("cirq", "cirq_google")
+        self.spec = str(spec)
+        self.processor = Processor(project, processor, endpoint)
+        self.source: Source = "device" if endpoint is None else "loopback"
+        self.timeout = spec.seconds("timeout", TIMEOUT_SECONDS)
+        self._simplify = spec.flag("simplify")
+
+    def compile(self, circuit: Circuit) -> Compiled:
+        """phased_xz and cz on the qubits of the device; asks the engine what it is, once."""
+        given = circuit.simplify() if self._simplify else circuit
+        native, _ = compact(phased(given))
+        known = self.processor.device
+        return self._compiled(native, place(native, known.single, known.double, known.readout))
+
+    def emit(self, native: Circuit, like: Compiled) -> Compiled:
+        """The circuit gate by gate on the same qubits; x, y and z become a phased_xz each."""
+        check_like(native, like)
+        return self._compiled(lowered(native), _qubits(like))
+
+    def run(self, compiled: Compiled, features: ArrayLike, shots: int, seed: int) -> Counts:
+        """Counts (batch, 2^m) of a new job, waited for; the device draws its shots itself."""
+        tag = f"run-{seed}-{secrets.token_hex(8)}"  # asked again, it runs again
+        ref = self.submit(compiled, features, shots, tag=tag)
+        return finished(self, ref, compiled, self.timeout)
+
+    def submit(self, compiled: Compiled, features: ArrayLike, shots: int, *, tag: str) -> JobRef:
+        """One job with a row as one point of its sweep; the same again is the same job."""
+        x = inputs(compiled, features)
+        shots = whole(shots, "shots", 1)
+        native, where = compiled.native, self.processor
+        program = _id("qmoe", [where.name, tag, native.digest, list(compiled.physical)])
+        job = _id("run", [x.tolist(), shots])
+        circuit = to_cirq(native, _qubits(compiled))
+        where.submit(circuit, program, job, _sweep(native, x), shots)
+        return JobRef(self.spec, (f"{program}/{job}",), (len(x),), shots, tag)
+
+    def status(self, ref: JobRef) -> Status:
+        """How far the job is."""
+        return self._status(ref, self._job(ref))
+
+    def fetch(self, ref: JobRef) -> dict[int, NDArray[np.int64]]:
+        """Counts (2^m,) by row; none until all are there."""
+        job = self._job(ref)
+        status = self._status(ref, job)
+        if status == "failed":
+            reason = ": ".join(job.failure() or ("no reason given",))
+            raise QmoeError(f"job {job_id(ref)} on {self.processor.name} failed: {words(reason)}")
+        if status == "cancelled":
+            raise QmoeError(f"job {job_id(ref)} on {self.processor.name} was cancelled")
+        if status != "done":
+            return {}
+        results = self.processor.ask(job.results, job=job_id(ref))
+        rows = [_counts(result.measurements["m"]) for result in results]
+        if len(rows) != sum(ref.rows) or any(each.sum() != ref.shots for each in rows):
+            raise QmoeError(
+                f"job {job_id(ref)} on {self.processor.name} returned {len(rows)} results with "
+                f"{sorted({int(each.sum()) for each in rows})[:3]} shots, not {sum(ref.rows)} "
+                f"with {ref.shots}"
+            )
+        return dict(enumerate(rows))
+
+    def cancel(self, ref: JobRef) -> None:
+        """Asks for the end of the job if it has not ended."""
+        job = self._job(ref)
+        if self._status(ref, job) in ("submitted", "running"):
+            self.processor.ask(job.cancel, job=job_id(ref))
+
+    def _compiled(self, native: Circuit, qubits: Sequence[Any]) -> Compiled:
+        circuit = to_cirq(native, qubits)
+        check_accepted(self.processor.device, circuit, self.spec)
+        read = from_cirq_native(
+            circuit, qubits, num_features=native.num_features, num_weights=native.num_weights
+        )
+        names = [str(qubit) for qubit in qubits]
+        return compiled(
+            self.spec, read, names, noisy=None, calibrated_at=self.processor.device.calibrated_at
+        )
+
+    def _job(self, ref: JobRef) -> Any:
+        program, _, job = job_id(ref).partition("/")
+        return self.processor.job(program, job)
+
+    def _status(self, ref: JobRef, job: Any) -> Status:
+        name = self.processor.ask(job.status, job=job_id(ref))
+        if name not in _STATUS:
+            raise QmoeError(f"job {job_id(ref)} has the unknown status {words(name)}")
+        return _STATUS[name]
+
+
+def load(spec: Spec) -> Google:
+    """The backend of cirq:google/PROJECT/PROCESSOR; asks nothing of the engine.
+
+    Options: timeout (seconds `run` waits), simplify (true or false).
+    """
+    parts = spec.target.split("/")
+    if len(parts) != 3 or not all(parts):
+        raise InputError(
+            got=f"target {spec}",
+            expected="cirq:google/PROJECT/PROCESSOR",
+            do="name a Google Cloud project and one of its processors",
+        )
+    spec.only("timeout", "simplify")
+    endpoint = os.environ.get(ENDPOINT) or None
+    if endpoint is not None and not re.fullmatch(rf"({'|'.join(LOCAL)}):\d+", endpoint):
+        raise InputError(
+            got=f"{ENDPOINT}={words(endpoint, 60)}",
+            expected="127.0.0.1:PORT or localhost:PORT",
+            do="unset it to reach Google",
+        )
+    if endpoint is None and missing() is not None:
+        raise credentials_error("not found")
+    return Google(spec, parts[1], parts[2], endpoint)
+
+
+def missing() -> str | None:
+    """The names of what has to be set, or None; looks where the client looks, without a network.
+
+    On a machine of Google's cloud the metadata server gives credentials, too: GCE_METADATA_HOST
+    says that there is one.
+    """
+    named = os.environ.get("GOOGLE_APPLICATION_CREDENTIALS")
+    folder = os.environ.get("CLOUDSDK_CONFIG") or Path.home() / ".config" / "gcloud"
+    found = (
+        Path(named).is_file()
+        if named
+        else (Path(folder) / "application_default_credentials.json").is_file()
+    )
+    if found or os.environ.get("GCE_METADATA_HOST"):
+        return None
+    return "GOOGLE_APPLICATION_CREDENTIALS"
+
+
+def describe() -> tuple[TargetInfo, ...]:
+    """The kind of target; which processors there are only the engine knows."""
+    without = missing()
+    note = "a processor of your project" if without is None else f"set {without}"
+    return (TargetInfo("cirq:google/PROJECT/PROCESSOR", "device", basis=BASIS, note=note),)
+
+
+def _qubits(compiled: Compiled) -> list[Any]:
+    import cirq
+
+    found = [re.fullmatch(r"q\((-?\d+), (-?\d+)\)", name) for name in compiled.physical]
+    if not all(found):
+        raise InputError(
+            got=f"the physical qubits {', '.join(compiled.physical[:3])}, ...",
+            expected="qubits of a grid such as q(0, 6)",
+            do="compile the circuit for this target",
+        )
+    return [cirq.GridQubit(int(each[1]), int(each[2])) for each in found if each]
+
+
+def _sweep(native: Circuit, x: NDArray[np.float64]) -> Any:
+    """The features that the circuit uses, one point a row."""
+    import cirq
+
+    used = sorted({i for op in native.ops for angle in op.angles for i in affine(angle).features})
+    if not used:
+        return [cirq.UnitSweep] * len(x)
+    return cirq.Zip(*(cirq.Points(f"x_{i}", x[:, i].tolist()) for i in used))
+
+
+def _counts(bits: Any) -> NDArray[np.int64]:
+    """Counts (2^m,) of shots (shot, m), the first bit the most significant."""
+    shots = np.asarray(bits, dtype=np.int64)
+    width = shots.shape[1]
+    outcomes = shots @ (1 << np.arange(width)[::-1])
+    return np.bincount(outcomes, minlength=2**width).astype(np.int64)
+
+
+def _id(prefix: str, parts: list[Any]) -> str:
+    text = json.dumps(parts, separators=(",", ":"), allow_nan=False)
+    return f"{prefix}-{hashlib.sha256(text.encode()).hexdigest()[:32]}"

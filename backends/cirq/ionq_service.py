@@ -1,0 +1,106 @@
+"""IonQ's API behind its Cirq client: jobs sent once, asked for with a time limit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from backends.registry import require
+from backends.remote import CALL_SECONDS, within, words
+from qmoe.errors import CredentialsError, InputError, QmoeError, UnreachableError
+
+KEYS = ("CIRQ_IONQ_API_KEY", "IONQ_API_KEY")  # in the order in which the client looks
+RETRY_SECONDS = 2  # of calls that change nothing; the client doubles its delays up to this
+
+
+class Service:
+    """The service at a host, with an API key that no message of it shows."""
+
+    def __init__(self, host: str, key: str) -> None:
+        self._key = key
+        service = require("cirq", "cirq_ionq").Service
+        # The private client, as the service's create_batch_job asks for the job after creating it
+        # and drops the id if that fails. A POST whose reply is lost may have been accepted, so
+        # that it is never sent again; all others may be.
+        self._once, self._often = (
+            service(remote_host=host, api_key=key, max_retry_seconds=seconds)._client
+            for seconds in (0, RETRY_SECONDS)
+        )
+
+    def create(
+        self,
+        circuits: Sequence[Any],
+        metadata: Mapping[str, str],
+        *,
+        target: str,
+        shots: int,
+        name: str,
+    ) -> str:
+        """The id of a new job of native cirq.Circuits; one POST, whatever becomes of it.
+
+        metadata: Kept with the job, in place of what the client says of every circuit.
+        """
+        import cirq_ionq
+
+        program = cirq_ionq.Serializer().serialize_many_circuits(list(circuits))
+        for op in (op for each in program.body["circuits"] for op in each["circuit"]):
+            if op["gate"] == "zz":  # the client says "phase", the API "angle"
+                op["angle"] = op.pop("phase")
+        program.metadata = dict(metadata)
+        made = self._ask(
+            lambda: self._once.create_job(program, shots, target=target, name=name),
+            do=f"look for a job named {name} before sending again: it may have been accepted",
+        )
+        return str(made["id"])
+
+    def job(self, name: str) -> dict[str, Any]:
+        """What the service says of a job."""
+        return dict(self._ask(lambda: self._often.get_job(name), name))
+
+    def results(self, name: str) -> dict[str, Any]:
+        """The results of a job that is done."""
+        return dict(self._ask(lambda: self._often.get_results(name), name))
+
+    def cancel(self, name: str) -> None:
+        """Cancels a job."""
+        self._ask(lambda: self._often.cancel_job(name), name)
+
+    def said(self, text: object) -> str:
+        """The service's words, without the key in case it quotes what it was sent."""
+        return words(str(text).replace(self._key, "..."))
+
+    def _ask(
+        self,
+        call: Callable[[], Any],
+        name: str | None = None,
+        *,
+        do: str = "check the network, or try again later",
+    ) -> Any:
+        from cirq_ionq import IonQException
+
+        try:
+            return within(CALL_SECONDS, call)
+        except ValueError as error:  # of the JSON reader
+            raise QmoeError(f"IonQ's reply cannot be read ({self.said(error)})") from error
+        except TimeoutError as error:
+            raise UnreachableError(
+                got=f"no answer of IonQ's service ({words(error)})",
+                expected="a reply",
+                do=do,
+            ) from error
+        except IonQException as error:
+            if error.status_code in (401, 403):
+                raise CredentialsError(
+                    got="an API key that IonQ refuses",
+                    expected=f"a valid one in {' or '.join(KEYS)}",
+                    do="check it in the IonQ console",
+                ) from error
+            if error.status_code == 404 and name is not None:
+                raise InputError(
+                    got=f"job {name}",
+                    expected="a job of this account",
+                    do="check the id and the account",
+                ) from error
+            said = str(error)  # which repeats the whole request first
+            reply = self.said(said.partition("Response Body:")[2] or said)
+            raise QmoeError(f"IonQ refused: {reply}") from None

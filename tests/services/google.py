@@ -1,0 +1,174 @@
+"""A small stand-in for Google's Quantum Engine on the loopback interface, run as a process.
+
+It answers the calls that cirq_google makes without streams, for one project with the processor
+willow_pink, and runs what it is sent on Cirq's noise-free simulator after the device has accepted
+it.
+
+    python -m tests.services.google FOLDER
+
+prints its port. FOLDER is for tests: the names of the calls are appended to `requests`, and
+`behaviour.json` (read at every call) changes how the service behaves:
+
+    fail: Words with which new jobs fail.
+    hold: Whether new jobs stay queued.
+    lose: How often the reply to a new job is lost after it was accepted.
+    deny: Whether every call is refused.
+    calibrated: Whether the processor has a calibration: that which ships with Cirq.
+    sleep: Seconds before every reply.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import cirq
+import cirq_google
+import grpc
+from cirq_google.api import v2
+from cirq_google.cloud.quantum_v1alpha1.types import engine, quantum
+from cirq_google.engine import virtual_engine_factory as factory
+from cirq_google.engine.util import pack_any, unpack_any
+from google.protobuf import empty_pb2
+
+PROCESSOR = "willow_pink"
+State = quantum.ExecutionStatus.State
+
+
+class Service:
+    """The programs and jobs so far."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.device = factory.create_device_from_processor_id(PROCESSOR)
+        self.specification = factory.create_device_spec_from_processor_id(PROCESSOR)
+        self.programs: dict[str, Any] = {}
+        self.jobs: dict[str, Any] = {}
+        self.results: dict[str, Any] = {}
+        self.lost = 0
+        self.lock = threading.Lock()
+
+    def handler(self, name: str, request: Any, answer: Callable[[Any, Any, Any], Any]) -> Any:
+        """The gRPC handler of one call."""
+
+        def respond(message: Any, context: grpc.ServicerContext) -> Any:
+            with self.lock:
+                path = self.folder / "behaviour.json"
+                behaviour = json.loads(path.read_text()) if path.exists() else {}
+                with (self.folder / "requests").open("a") as log:
+                    log.write(f"{name}\n")
+            time.sleep(behaviour.get("sleep", 0))
+            if behaviour.get("deny"):
+                context.abort(grpc.StatusCode.PERMISSION_DENIED, "not with this account")
+            with self.lock:
+                return answer(message, context, behaviour)
+
+        def serialize(message: Any) -> bytes:
+            if isinstance(message, empty_pb2.Empty):
+                return message.SerializeToString()
+            return bytes(type(message).serialize(message))
+
+        return grpc.unary_unary_rpc_method_handler(respond, request.deserialize, serialize)
+
+    def handlers(self) -> dict[str, Any]:
+        """All of them by name."""
+        table = {
+            "ListQuantumProcessors": (engine.ListQuantumProcessorsRequest, self.processors),
+            "GetQuantumProcessor": (engine.GetQuantumProcessorRequest, self.processor),
+            "GetQuantumCalibration": (engine.GetQuantumCalibrationRequest, self.calibration),
+            "CreateQuantumProgram": (engine.CreateQuantumProgramRequest, self.create_program),
+            "CreateQuantumJob": (engine.CreateQuantumJobRequest, self.create_job),
+            "GetQuantumJob": (engine.GetQuantumJobRequest, self.job),
+            "GetQuantumResult": (engine.GetQuantumResultRequest, self.result),
+            "CancelQuantumJob": (engine.CancelQuantumJobRequest, self.cancel),
+        }
+        return {name: self.handler(name, *pair) for name, pair in table.items()}
+
+    def processors(self, message: Any, *_: Any) -> Any:
+        name = f"{message.parent}/processors/{PROCESSOR}"
+        return engine.ListQuantumProcessorsResponse(processors=[{"name": name}])
+
+    def processor(self, message: Any, context: grpc.ServicerContext, _: Any) -> Any:
+        if not message.name.endswith(f"/processors/{PROCESSOR}"):
+            context.abort(grpc.StatusCode.NOT_FOUND, f"Resource not found: {message.name}")
+        return quantum.QuantumProcessor(name=message.name, device_spec=pack_any(self.specification))
+
+    def calibration(self, message: Any, context: grpc.ServicerContext, behaviour: Any) -> Any:
+        if not behaviour.get("calibrated"):
+            context.abort(grpc.StatusCode.NOT_FOUND, "no calibration")
+        shipped = factory.load_median_device_calibration(PROCESSOR)
+        metrics = shipped.to_proto()
+        metrics.timestamp_ms = shipped.timestamp  # which to_proto leaves out
+        return quantum.QuantumCalibration(name=message.name, data=pack_any(metrics))
+
+    def create_program(self, message: Any, context: grpc.ServicerContext, _: Any) -> Any:
+        program = message.quantum_program
+        if program.name in self.programs:
+            context.abort(grpc.StatusCode.ALREADY_EXISTS, program.name)
+        self.programs[program.name] = program
+        return program
+
+    def create_job(self, message: Any, context: grpc.ServicerContext, behaviour: Any) -> Any:
+        job = message.quantum_job
+        if job.name in self.jobs:
+            context.abort(grpc.StatusCode.ALREADY_EXISTS, job.name)
+        if words := behaviour.get("fail"):
+            failure = {"error_code": "SYSTEM_ERROR", "error_message": words}
+            job.execution_status = {"state": State.FAILURE, "failure": failure}
+        else:
+            self.results[job.name] = self.simulate(message.parent, job)
+            state = State.READY if behaviour.get("hold") else State.SUCCESS
+            job.execution_status = {"state": state}
+        self.jobs[job.name] = job
+        if self.lost < behaviour.get("lose", 0):
+            self.lost += 1
+            context.abort(grpc.StatusCode.UNAVAILABLE, "the line broke")
+        return job
+
+    def simulate(self, program: str, job: Any) -> Any:
+        code = unpack_any(self.programs[program].code, v2.program_pb2.Program())
+        circuit = cirq_google.CIRCUIT_SERIALIZER.deserialize(code)
+        self.device.validate_circuit(circuit)
+        asked = unpack_any(job.run_context, v2.run_context_pb2.RunContext())
+        simulator = cirq.Simulator(seed=len(self.jobs), dtype=complex)
+        results = [
+            simulator.run_sweep(circuit, v2.sweep_from_proto(each.sweep), each.repetitions)
+            for each in asked.parameter_sweeps
+        ]
+        return v2.results_to_proto(results, v2.find_measurements(circuit))
+
+    def job(self, message: Any, context: grpc.ServicerContext, _: Any) -> Any:
+        if message.name not in self.jobs:
+            context.abort(grpc.StatusCode.NOT_FOUND, f"Resource not found: {message.name}")
+        return self.jobs[message.name]
+
+    def result(self, message: Any, *_: Any) -> Any:
+        packed = pack_any(self.results[message.parent])
+        return quantum.QuantumResult(parent=message.parent, result=packed)
+
+    def cancel(self, message: Any, *_: Any) -> Any:
+        self.jobs[message.name].execution_status = {"state": State.CANCELLED}
+        return empty_pb2.Empty()
+
+
+def main() -> None:
+    """Serves until it is ended."""
+    service = Service(Path(sys.argv[1]))
+    server = grpc.server(ThreadPoolExecutor(4))
+    name = "google.cloud.quantum.v1alpha1.QuantumEngineService"
+    handler = grpc.method_handlers_generic_handler(name, service.handlers())
+    server.add_generic_rpc_handlers((handler,))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    print(port, flush=True)
+    server.wait_for_termination()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
