@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from backends.checks import check_features
 from backends.compiled import Compiled, compiled
 from qmoe.angles import whole
 from qmoe.circuit import Circuit
@@ -188,35 +189,6 @@ def sample(
         key = np.random.SeedSequence(whole(seed, "seed"), spawn_key=(run, first + r))
         counts[r] = np.random.default_rng(key).multinomial(shots, row)
     return counts
-
-
-def check_features(compiled: Compiled, features: ArrayLike) -> NDArray[np.float64]:
-    """The features (batch, d) of a run as doubles.
-
-    Raises:
-        InputError: Another shape, values that are not finite, or weights that are still free.
-    """
-    native = compiled.native
-    if native.num_weights:
-        raise InputError(
-            got=f"a compiled circuit with {native.num_weights} free weights",
-            expected="none",
-            do="put them in with compiled.bind_weights(weights)",
-        )
-    x = np.asarray(features, dtype=np.float64)
-    if x.ndim != 2 or x.shape[1] != native.num_features:
-        raise InputError(
-            got=f"features of shape {x.shape}",
-            expected=f"(batch, {native.num_features})",
-            do="pass one row per input, radians",
-        )
-    if not np.isfinite(x).all():
-        raise InputError(
-            got=f"{int((~np.isfinite(x)).sum())} features that are not finite",
-            expected="finite numbers",
-            do="clean the data",
-        )
-    return x
 
 
 def wait(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, SupportsFloat, TypeAlias
+from typing import TYPE_CHECKING, Any, SupportsFloat, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,9 @@ from qmoe.channel import Channel
 from qmoe.circuit import GATES, Circuit, Op, affine, angle_of
 from qmoe.errors import InputError
 from qmoe.serial import circuit_from_dict, circuit_to_dict, op_from_dict, op_to_dict
+
+if TYPE_CHECKING:
+    from qmoe.noise import NoiseModel
 
 Noisy: TypeAlias = tuple[Op | Channel, ...]
 
@@ -144,6 +147,15 @@ def compiled(
         confusion=confusion,
         template=native.digest,
     )
+
+
+def as_given(spec: str, circuit: Circuit, noise: NoiseModel | None = None) -> Compiled:
+    """A circuit that a simulator takes as it is, marks kept, with noise of our own choice."""
+    names = [str(qubit) for qubit in range(circuit.num_qubits)]
+    if noise is None:
+        return compiled(spec, circuit, names, noisy=circuit.ops)
+    noisy, confusion = noise.place(circuit), noise.confusion(circuit.measured)
+    return compiled(spec, circuit, names, noisy=noisy, confusion=confusion)
 
 
 def depth(circuit: Circuit, virtual: Collection[str] = ()) -> int:

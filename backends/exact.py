@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from backends.base import Compiled, Counts, Probabilities, TargetInfo, check_features, sample
-from backends.compiled import compiled
-from qmoe.errors import FitError, InputError
+from backends.checks import check_like, check_width
+from backends.compiled import as_given
+from qmoe.errors import InputError
 from qmoe.record import Source
 from qmoe.simulate import reference
 
@@ -31,24 +32,12 @@ class ExactBackend:
 
     def compile(self, circuit: Circuit) -> Compiled:
         """The circuit itself."""
-        limit = MOST_QUBITS[self.spec]
-        if circuit.num_qubits > limit:
-            raise FitError(
-                got=f"a circuit of {circuit.num_qubits} qubits",
-                expected=f"at most {limit} on {self.spec}",
-                do="simplify it or use fewer qubits",
-            )
-        names = [str(qubit) for qubit in range(circuit.num_qubits)]
-        return compiled(self.spec, circuit, names, noisy=circuit.ops)
+        check_width(circuit.num_qubits, MOST_QUBITS[self.spec], self.spec)
+        return as_given(self.spec, circuit)
 
     def emit(self, native: Circuit, like: Compiled) -> Compiled:
         """The circuit itself."""
-        if native.num_qubits != like.native.num_qubits:
-            raise InputError(
-                got=f"a native circuit of {native.num_qubits} qubits",
-                expected=f"{like.native.num_qubits}, as it was compiled to",
-                do="change the compiled circuit's own native circuit",
-            )
+        check_like(native, like)
         return self.compile(native)
 
     def probabilities(self, compiled: Compiled, features: ArrayLike) -> Probabilities:

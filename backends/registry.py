@@ -70,6 +70,55 @@ class Spec:
                 raise unknown(f"option of {head}", key, known)
         return self
 
+    def flag(self, key: str, default: bool = True) -> bool:
+        """An option that is true or false.
+
+        Raises:
+            InputError: It is neither.
+        """
+        text = self.options.get(key, str(default).lower())
+        if text not in ("true", "false"):
+            raise InputError(
+                got=f"{key}={text} in target {self}",
+                expected="true or false",
+                do=f"write {key}=true or {key}=false",
+            )
+        return text == "true"
+
+    def whole(self, key: str, default: int, allowed: range) -> int:
+        """An option that is a whole number in a range.
+
+        Raises:
+            InputError: It is none.
+        """
+        text = self.options.get(key, str(default))
+        if not text.isdecimal() or int(text) not in allowed:
+            raise InputError(
+                got=f"{key}={text} in target {self}",
+                expected=f"a whole number from {allowed[0]} to {allowed[-1]}",
+                do=f"write {key}={default}",
+            )
+        return int(text)
+
+    def seconds(self, key: str, default: float) -> float:
+        """An option that is a time in seconds.
+
+        Raises:
+            InputError: It is no number, negative or infinite.
+        """
+        text = self.options.get(key, str(default))
+        try:
+            value = float(text)
+        except ValueError:
+            value = -1.0
+        if not 0 <= value < float("inf"):
+            raise InputError(
+                got=f"{key}={text} in target {self}",
+                expected="seconds >= 0",
+                do=f"write {key}={default:g}",
+            )
+        return value
+
 
 class Vendor(Protocol):
     """What a vendor's module offers."""

@@ -19,11 +19,11 @@ import numpy as np
 
 from backends.base import Compiled, Counts, JobRef, Status, check_features, wait
 from backends.braket import aws, tasks
+from backends.braket.emulator import Emulator
 from backends.braket.hosted import PROGRAM, Hosted
-from backends.braket.processor import Processor
 from backends.braket.queue import MEASURED, Queue
 from backends.registry import Spec, require
-from qmoe.errors import FitError, InputError, QmoeError, UnreachableError, unknown
+from qmoe.errors import FitError, InputError, QmoeError, UnreachableError
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from qmoe.circuit import Circuit
 
 ARN = re.compile(r"arn:aws[a-z-]*:braket:([a-z0-9-]*):\d*:device/[a-z-]+/[\w.-]+/[\w.-]+")
+TIMEOUT_SECONDS = 600.0
 TAG = re.compile(r"[\w .:/=+@-]{1,256}", re.ASCII)
 
 
@@ -55,7 +56,7 @@ class Device:
         self._queue = Queue(self._session)
 
     @cached_property
-    def _compiler(self) -> Hosted | Processor:
+    def _compiler(self) -> Hosted | Emulator:
         # made when used: results can be fetched from a device that cannot be compiled for today
         properties = self._device.properties
         if PROGRAM not in properties.action:
@@ -65,7 +66,14 @@ class Device:
                 do="choose another one",
             )
         if self._device.type == "QPU":
-            return Processor(self.spec, properties, simplify=self._simplify)
+            # the noise is the emulator's guess from the last calibration
+            return Emulator(
+                self.spec,
+                properties,
+                f"properties of {self.spec}",
+                simplify=self._simplify,
+                most_qubits=None,
+            )
         return Hosted(self.spec, properties)
 
     def compile(self, circuit: Circuit) -> Compiled:
@@ -213,26 +221,12 @@ def load(spec: Spec) -> Device:
             do="copy it from the Braket console",
         )
     options = dict(spec.only("bucket", "simplify", "timeout").options)
-    timeout, bucket = _seconds(options.pop("timeout", "600")), options.pop("bucket", None)
-    simplify = options.get("simplify", "true")
-    if simplify not in ("true", "false"):
-        raise unknown("simplify of a Braket device", simplify, ("true", "false"))
+    options.pop("timeout", None)
+    bucket = options.pop("bucket", None)
     return Device(
         str(Spec(spec.vendor, spec.target, options)),
         aws.connect(spec.target, found[1] or None),
-        simplify=simplify == "true",
-        timeout=timeout,
+        simplify=spec.flag("simplify"),
+        timeout=spec.seconds("timeout", TIMEOUT_SECONDS),
         bucket=bucket,
     )
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < float("inf"):
-        raise InputError(
-            got=f"timeout={text}", expected="seconds >= 0", do="write timeout=600, for example"
-        )
-    return value

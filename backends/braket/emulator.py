@@ -14,14 +14,12 @@ from backends.base import Compiled, Counts, Probabilities, check_features, sampl
 from backends.braket import engine, native
 from backends.braket.calibration import SHIPPED, calibration, capabilities
 from backends.braket.circuits import from_braket, read_steps, to_braket
-from backends.braket.simulators import check_like
-
-# Nothing in it is Cirq's: it works on our circuits and on errors by qubit.
-from backends.cirq.layout import place
+from backends.checks import check_like, check_width
 from backends.compiled import Noisy, compiled
+from backends.native.placement import place
 from backends.registry import require
 from qmoe.channel import Channel
-from qmoe.errors import FitError, InputError, unknown
+from qmoe.errors import FitError, InputError
 from qmoe.simplify import compact
 
 if TYPE_CHECKING:
@@ -38,24 +36,33 @@ class Emulator:
 
     Args:
         spec: The target.
-        properties: The name of a shipped file ("iqm", "ionq"), or a path.
+        found: The SDK's device capabilities, from a file or as the service gave them.
+        name: What they are called in errors.
         simplify: Whether compiling starts from `circuit.simplify()`.
+        most_qubits: How many active qubits are simulated; None for a device that runs itself.
     """
 
-    def __init__(self, spec: str, properties: str, *, simplify: bool = True) -> None:
+    def __init__(
+        self,
+        spec: str,
+        found: Any,
+        name: str,
+        *,
+        simplify: bool = True,
+        most_qubits: int | None = engine.MOST_QUBITS["dm"],
+    ) -> None:
         emulation = require("braket", "braket.emulation.local_emulator")
         self.spec = spec
-        self._simplify = simplify
-        found = capabilities(properties)
-        self._calibration, values = calibration(found, f"properties={properties}")
+        self._simplify, self._most_qubits = simplify, most_qubits
+        self._calibration, values = calibration(found, name)
         self.source = self._calibration.source
         try:
             self.local = emulation.LocalEmulator.from_device_properties(values)
         except (ValueError, TypeError, KeyError) as error:
             raise InputError(
-                got=f"properties={properties} that Braket's emulator refuses ({error})",
+                got=f"{name} that Braket's emulator refuses ({error})",
                 expected="fidelities that noise can be made from",
-                do=f"correct the file, or use one of {', '.join(SHIPPED)}",
+                do=f"correct the file or wait for a calibration; shipped: {', '.join(SHIPPED)}",
             ) from error
 
     def compile(self, circuit: Circuit) -> Compiled:
@@ -68,13 +75,8 @@ class Emulator:
         known = self._calibration
         given = circuit.simplify() if self._simplify else circuit
         small, _ = compact(native.native_circuit(given, known.gates))
-        limit = engine.MOST_QUBITS["dm"]
-        if small.num_qubits > limit:
-            raise FitError(
-                got=f"a circuit of {small.num_qubits} active qubits",
-                expected=f"at most {limit}, which {self.spec} can simulate",
-                do="measure or use fewer qubits",
-            )
+        if self._most_qubits is not None:
+            check_width(small.num_qubits, self._most_qubits, self.spec, "active qubits")
         return self._compiled(small, place(small, *known.costs()))
 
     def emit(self, native_: Circuit, like: Compiled) -> Compiled:
@@ -138,12 +140,9 @@ def load(spec: Spec) -> Emulator:
         InputError: Another option, or a file without what the emulator needs.
         FitError: A device whose native gates are not known.
     """
-    options = spec.only("properties", "simplify").options
-    simplify = options.get("simplify", "true")
-    if simplify not in ("true", "false"):
-        raise unknown("simplify of braket:emulator", simplify, ("true", "false"))
-    name = options.get("properties", DEFAULT)
-    return Emulator(str(spec), name, simplify=simplify == "true")
+    name = spec.only("properties", "simplify").options.get("properties", DEFAULT)
+    found = capabilities(name)
+    return Emulator(str(spec), found, f"properties={name}", simplify=spec.flag("simplify"))
 
 
 def _qubits(compiled: Compiled) -> tuple[int, ...]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from backends.base import Compiled, compiled
 from backends.braket.circuits import to_braket
-from backends.braket.simulators import check_like
+from backends.checks import check_like
 from qmoe.circuit import Circuit
 from qmoe.errors import FitError
 from qmoe.simplify import compact

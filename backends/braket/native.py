@@ -14,9 +14,8 @@ from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import replace
 
-# Nothing in these two is Cirq's: they work on our circuits alone.
-from backends.cirq.ionq_pulses import pulses
-from backends.cirq.phased import phased
+from backends.native.phased import phased
+from backends.native.pulses import pulses
 from qmoe.circuit import Angle, Circuit, Op, add, negate
 from qmoe.errors import FitError
 

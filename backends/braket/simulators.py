@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from backends.base import Compiled, Counts, Probabilities, check_features, sample
 from backends.braket import engine
 from backends.braket.circuits import to_braket, to_instructions
-from backends.compiled import compiled
+from backends.checks import check_like, check_width
+from backends.compiled import as_given
 from backends.registry import require
 from qmoe.channel import Channel
-from qmoe.errors import FitError, InputError
 from qmoe.record import Source
 
 if TYPE_CHECKING:
@@ -39,18 +39,8 @@ class Simulator:
 
     def compile(self, circuit: Circuit) -> Compiled:
         """The circuit itself, with the noise in its places."""
-        if circuit.num_qubits > self._limit:
-            raise FitError(
-                got=f"a circuit of {circuit.num_qubits} qubits",
-                expected=f"at most {self._limit} on {self.spec}",
-                do="simplify it or use fewer qubits",
-            )
-        names = [str(qubit) for qubit in range(circuit.num_qubits)]
-        if self._noise is None:
-            return compiled(self.spec, circuit, names, noisy=circuit.ops)
-        noisy = self._noise.place(circuit)
-        confusion = self._noise.confusion(circuit.measured)
-        return compiled(self.spec, circuit, names, noisy=noisy, confusion=confusion)
+        check_width(circuit.num_qubits, self._limit, self.spec)
+        return as_given(self.spec, circuit, self._noise)
 
     def emit(self, native: Circuit, like: Compiled) -> Compiled:
         """The circuit itself, with the noise in its places."""
@@ -71,16 +61,6 @@ class Simulator:
     def run(self, compiled: Compiled, features: ArrayLike, shots: int, seed: int) -> Counts:
         """Counts (batch, 2^m), drawn from the exact probabilities."""
         return sample(self.probabilities(compiled, features), shots, seed)
-
-
-def check_like(native: Circuit, like: Compiled) -> None:
-    """Refuses a native circuit that cannot stand on the qubits of `like`."""
-    if native.num_qubits != like.native.num_qubits:
-        raise InputError(
-            got=f"a native circuit of {native.num_qubits} qubits",
-            expected=f"{like.native.num_qubits}, as it was compiled to",
-            do="change the compiled circuit's own native circuit",
-        )
 
 
 def noisy_circuit(noisy: Iterable[Op | Channel]) -> Any:

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from backends.cirq.remote import CALL_SECONDS, LOCAL, within, words
 from backends.ibm.failures import explained, quiet
 from backends.registry import require
+from backends.remote import CALL_SECONDS, LOCAL, within, words
 from qmoe.errors import CredentialsError, InputError, QmoeError, unknown
 from qmoe.record import Source
 
@@ -161,7 +161,7 @@ def _post_once(session: Any) -> None:
     """
     adapters = require("ibm", "requests.adapters")
     retry = require("ibm", "urllib3.util.retry").Retry(
-        total=5, connect=3, backoff_factor=0.2, status_forcelist=(500, 502, 503, 504)
+        total=3, backoff_factor=0.2, status_forcelist=(500, 502, 503, 504)
     )
     for scheme in ("http://", "https://"):
         session.mount(scheme, adapters.HTTPAdapter(max_retries=retry))

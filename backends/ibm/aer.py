@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from backends.base import Compiled, Counts, Probabilities, check_features, sample
-from backends.compiled import compiled
+from backends.checks import check_like, check_width
+from backends.compiled import as_given
 from backends.ibm import layout, snapshots
 from backends.ibm.calibration import Calibration
 from backends.ibm.circuits import bindings, to_qiskit
 from backends.registry import require
 from qmoe.circuit import Circuit
-from qmoe.errors import FitError, InputError, QmoeError
+from qmoe.errors import InputError, QmoeError
 from qmoe.noise import NoiseModel
 from qmoe.record import Source
 from qmoe.simplify import compact
@@ -75,19 +76,12 @@ class AerBackend:
 
     def compile(self, circuit: Circuit) -> Compiled:
         """The circuit as given, and where noise acts."""
-        check_width(self.spec, self._kind, circuit)
-        noise = self._noise
-        return compiled(
-            self.spec,
-            circuit,
-            [str(qubit) for qubit in range(circuit.num_qubits)],
-            noisy=circuit.ops if noise is None else noise.place(circuit),
-            confusion=None if noise is None else noise.confusion(circuit.measured),
-        )
+        check_width(circuit.num_qubits, MOST_QUBITS[self._kind], self.spec)
+        return as_given(self.spec, circuit, self._noise)
 
     def emit(self, native: Circuit, like: Compiled) -> Compiled:
         """The circuit as given."""
-        layout.check_like(native, like)
+        check_like(native, like)
         return self.compile(native)
 
     def probabilities(self, compiled: Compiled, features: ArrayLike) -> Probabilities:
@@ -123,11 +117,12 @@ class SnapshotBackend:
     def compile(self, circuit: Circuit) -> Compiled:
         """The circuit simplified, unless the spec says otherwise, and transpiled."""
         given = circuit.simplify() if self._simplify else circuit
-        check_width(self.spec, "snapshot", compact(given)[0])  # routing may add a few
+        # before transpiling, and after it: routing may add a few
+        check_width(compact(given)[0].num_qubits, MOST_QUBITS["snapshot"], self.spec)
         found = layout.fit(
             self.spec, given, self._calibration, seeds=self._seeds, level=self._level
         )
-        check_width(self.spec, "snapshot", found.native)
+        check_width(found.native.num_qubits, MOST_QUBITS["snapshot"], self.spec)
         return found
 
     def emit(self, native: Circuit, like: Compiled) -> Compiled:
@@ -153,17 +148,6 @@ class SnapshotBackend:
         return sample(self.probabilities(compiled, features), shots, seed)
 
 
-def check_width(spec: str, kind: str, circuit: Circuit) -> None:
-    """Refuses what does not fit into memory."""
-    limit = MOST_QUBITS[kind]
-    if circuit.num_qubits > limit:
-        raise FitError(
-            got=f"a circuit of {circuit.num_qubits} qubits",
-            expected=f"at most {limit} in the exact simulation of {spec}",
-            do="simplify it or use fewer qubits",
-        )
-
-
 def load(spec: Spec) -> AerBackend | SnapshotBackend:
     """The simulator or snapshot that a spec names."""
     if spec.target in ("aer", "dm"):
@@ -178,32 +162,10 @@ def load(spec: Spec) -> AerBackend | SnapshotBackend:
     return SnapshotBackend(
         str(spec),
         spec.target,
-        seeds=_whole(spec, "seeds", 4, range(1, 101)),
-        level=_whole(spec, "level", 3, range(4)),
-        simplify=_flag(spec, "simplify"),
+        seeds=spec.whole("seeds", 4, range(1, 101)),
+        level=spec.whole("level", 3, range(4)),
+        simplify=spec.flag("simplify"),
     )
-
-
-def _whole(spec: Spec, key: str, default: int, allowed: range) -> int:
-    text = spec.options.get(key, str(default))
-    if not text.isdecimal() or int(text) not in allowed:
-        raise InputError(
-            got=f"{key}={text} in target {spec}",
-            expected=f"a whole number from {allowed[0]} to {allowed[-1]}",
-            do=f"write {key}={default}",
-        )
-    return int(text)
-
-
-def _flag(spec: Spec, key: str) -> bool:
-    text = spec.options.get(key, "true")
-    if text not in ("true", "false"):
-        raise InputError(
-            got=f"{key}={text} in target {spec}",
-            expected="true or false",
-            do=f"write {key}=false or leave it out",
-        )
-    return text == "true"
 
 
 def _read(true: Probabilities, compiled: Compiled) -> Probabilities:

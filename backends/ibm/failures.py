@@ -48,7 +48,8 @@ def explained(what: str, error: BaseException, said: str, do: str) -> QmoeError:
             expected="one of this account",
             do="check the name and QISKIT_IBM_INSTANCE",
         )
-    if status == 429 or status >= 500 or kinds & {"RequestException", "TimeoutError"}:
+    silent = not status and kinds & {"RequestException", "TimeoutError"}
+    if silent or status == 429 or status >= 500:
         return UnreachableError(got=f"no answer for {what} ({why})", expected="a reply", do=do)
     if kinds & {"AccountNotFoundError", "InvalidAccountError"}:
         return CredentialsError(

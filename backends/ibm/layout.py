@@ -6,11 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+from backends.checks import check_like
 from backends.compiled import Compiled, compiled
 from backends.ibm.calibration import VIRTUAL, Calibration, cut, usable
 from backends.ibm.circuits import from_qiskit_native, to_qiskit
 from qmoe.circuit import Circuit, Op
-from qmoe.errors import FitError, InputError
+from qmoe.errors import FitError
 from qmoe.simplify import compact
 
 
@@ -72,16 +73,6 @@ def emit(spec: str, native: Circuit, like: Compiled, calibration: Calibration) -
     check_like(native, like)
     ops = tuple(each for op in native.ops if not op.is_mark for each in _lowered(op))
     return _made(spec, replace(native, ops=ops), physical_qubits(like), calibration)
-
-
-def check_like(native: Circuit, like: Compiled) -> None:
-    """Refuses a native circuit that cannot stand on the qubits of `like`."""
-    if native.num_qubits != like.native.num_qubits:
-        raise InputError(
-            got=f"a native circuit of {native.num_qubits} qubits",
-            expected=f"{like.native.num_qubits}, as it was compiled to",
-            do="change the compiled circuit's own native circuit",
-        )
 
 
 def physical_qubits(compiled: Compiled) -> tuple[int, ...]:

@@ -16,12 +16,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from backends.base import Compiled, Counts, JobRef, Status, check_features
-from backends.cirq.remote import finished, inputs, job_id, timeout_of
 from backends.ibm import account, layout, sampler
-from backends.ibm.aer import _flag, _whole
 from backends.ibm.calibration import Calibration
 from backends.ibm.circuits import bindings, to_qiskit
 from backends.registry import Spec
+from backends.remote import TIMEOUT_SECONDS, finished, inputs, job_id
 from qmoe.angles import whole
 from qmoe.errors import InputError, QmoeError, unknown
 
@@ -48,13 +47,13 @@ class Device:
 
     def __init__(self, spec: Spec, account: account.Account) -> None:
         options = dict(spec.options)
-        self._timeout = timeout_of(spec)
+        self._timeout = spec.seconds("timeout", TIMEOUT_SECONDS)
         options.pop("timeout", None)  # how long one process waits says nothing of the target
         self.spec = str(Spec(spec.vendor, spec.target, options))
-        self._limit = _whole(spec, "max_execution_time", MOST_SECONDS, range(1, 10801))
-        self._seeds = _whole(spec, "seeds", 4, range(1, 101))
-        self._level = _whole(spec, "level", 3, range(4))
-        self._simplify = _flag(spec, "simplify")
+        self._limit = spec.whole("max_execution_time", MOST_SECONDS, range(1, 10801))
+        self._seeds = spec.whole("seeds", 4, range(1, 101))
+        self._level = spec.whole("level", 3, range(4))
+        self._simplify = spec.flag("simplify")
         self._sampler = spec.options.get("sampler", sampler.KINDS[0])
         self._account = account
         self.source = account.source
@@ -163,12 +162,11 @@ def calibration(device: Any) -> Calibration:
             expected="one with errors of its gates and its readout",
             do="try again later or take another device",
         )
-    rows = [properties.qubit_property(qubit) for qubit in range(device.num_qubits)]
-    readout = []
-    for row in rows:
+    readout: list[tuple[float, float]] = []
+    for row in map(properties.qubit_property, range(device.num_qubits)):
         mean = row["readout_error"]
-        both = (row.get("prob_meas1_prep0", mean)[0], row.get("prob_meas0_prep1", mean)[0])
-        readout.append(both)
+        up, down = (row.get(key, mean)[0] for key in ("prob_meas1_prep0", "prob_meas0_prep1"))
+        readout.append((float(up), float(down)))
     measured = properties.last_update_date.astimezone(UTC).isoformat()
     return Calibration(device.target, tuple(readout), measured)
 

@@ -58,7 +58,7 @@ def submit(
     each = shots
     if not len(circuit.parameters):  # a PUB without has no rows: one long one, cut by `counts`
         pub, each = (circuit,), shots * len(values)
-    with explained():
+    with _strict():
         return _sampler(kind)(mode=mode, options=chosen).run([pub], shots=each)
 
 
@@ -80,7 +80,7 @@ def counts(result: Any, rows: int) -> NDArray[np.int64]:
 
 
 @contextmanager
-def explained() -> Iterator[None]:
+def _strict() -> Iterator[None]:
     """The sampler classes' warnings: one is expected, one means that options were left out."""
     with warnings.catch_warnings():
         # chosen on purpose, see the rule above

@@ -15,7 +15,7 @@ from qmoe.channel import Channel
 from qmoe.circuit import Circuit, Feature, Op, Sum, Weight
 from qmoe.errors import FitError, InputError
 from qmoe.simulate import reference
-from tests.backends.ibm.oracle import read_probabilities
+from tests.backends.oracle import read_probabilities
 
 pytestmark = pytest.mark.xdist_group("braket")
 

@@ -9,7 +9,7 @@ from qmoe.ansatz import notebook, paper
 from qmoe.circuit import Circuit, Feature, Op
 from qmoe.errors import FitError, InputError
 from qmoe.simulate import reference
-from tests.backends.ibm.oracle import read_probabilities
+from tests.backends.oracle import read_probabilities
 
 pytestmark = pytest.mark.xdist_group("braket")
 

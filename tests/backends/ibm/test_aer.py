@@ -15,7 +15,7 @@ from qmoe.ansatz import notebook, paper, reupload
 from qmoe.circuit import Circuit, Feature, Op, Weight
 from qmoe.errors import FitError, InputError
 from qmoe.simulate import reference
-from tests.backends.ibm import oracle
+from tests.backends import oracle
 from tests.qmoe.strategies import circuits, spread, values
 
 pytestmark = pytest.mark.xdist_group("ibm")

@@ -16,7 +16,7 @@ from qmoe.channel import Channel
 from qmoe.circuit import Circuit, Feature, Op, Sum, Weight, affine
 from qmoe.errors import FitError, InputError
 from qmoe.simulate import reference
-from tests.backends.ibm import oracle
+from tests.backends import oracle
 from tests.qmoe.strategies import spread, values
 
 pytestmark = pytest.mark.xdist_group("ibm")
