@@ -8,6 +8,7 @@ the entry-point group `qmoe.backends`: a module or object with `load(spec)`, `ta
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -222,7 +223,10 @@ def require(extra: str, module: str) -> Any:
         InputError: It is not installed; with the extra that brings it.
     """
     try:
-        return import_module(module)
+        with warnings.catch_warnings():
+            # google.api_core announces the end of Python 3.11 to whoever imports it
+            warnings.filterwarnings("ignore", "You are using a Python version", FutureWarning)
+            return import_module(module)
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != module.partition(".")[0]:
             raise

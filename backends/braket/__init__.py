@@ -49,8 +49,9 @@ def targets() -> tuple[str, ...]:
 
 def describe() -> tuple[TargetInfo, ...]:
     """The same with qubits, gates and errors."""
-    from backends.braket import calibration, engine
+    from backends.braket import aws, calibration, engine
 
+    lacking = aws.missing()
     limits = engine.MOST_QUBITS
     notes = {"sv": "state vectors, double precision", "dm": "density matrices with a noise model"}
     return (
@@ -60,4 +61,9 @@ def describe() -> tuple[TargetInfo, ...]:
         ),
         calibration.describe("braket:emulator", "iqm", limits["dm"]),
         calibration.describe("braket:emulator,properties=ionq", "ionq", limits["dm"]),
+        TargetInfo(
+            "braket:arn:...",
+            "device",
+            note="a device by its ARN" if lacking is None else f"set {lacking}",
+        ),
     )

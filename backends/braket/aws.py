@@ -56,7 +56,7 @@ def missing(environment: Mapping[str, str] | None = None, home: Path | None = No
     )
     if all(named.get(key) for key in keys) or any(named.get(key) for key in others):
         return None
-    return None if any(path.is_file() for path in files) else f"set {KEYS}"
+    return None if any(path.is_file() for path in files) else KEYS
 
 
 def session(region: str | None) -> Any:

@@ -29,6 +29,13 @@ def load(spec: Spec) -> Backend:
     return aer.load(spec)
 
 
+def _note() -> str:
+    from backends.ibm.account import missing
+
+    lacking = missing()
+    return "a device of your account" if lacking is None else f"set {lacking}"
+
+
 def targets() -> tuple[str, ...]:
     """The specs that load without an account."""
     from backends.ibm import snapshots
@@ -45,4 +52,5 @@ def describe() -> tuple[TargetInfo, ...]:
         TargetInfo("ibm:aer", "exact", limits["aer"], ("any",), note="Aer, noise-free"),
         TargetInfo("ibm:dm", "exact", limits["dm"], ("any",), note="Aer, noise of your choice"),
         *map(snapshots.describe, snapshots.names()),
+        TargetInfo("ibm:ibm_NAME", "device", note=_note()),
     )

@@ -74,7 +74,9 @@ class Transfer:
         self, weights: Float[Tensor, "seed weight"], features: Float[Tensor, "s feature batch"]
     ) -> Float[Tensor, "seed outcome batch"]:
         """Probabilities that autograd can follow to weights and features."""
-        batch = features.shape[2]
+        seeds, batch = max(weights.shape[0], features.shape[0]), features.shape[2]
+        if not batch:
+            return weights.new_zeros(seeds, 2 ** len(self.factors.measured), 0)
         if self.degrees is None or not self.grid_pays(batch):
             rows = _chunks(features, 4**self.factors.num_qubits)
             parts = [self._direct(weights, part).expand(-1, -1, part.shape[2]) for part in rows]
@@ -85,7 +87,7 @@ class Transfer:
             block = grid.coefficients(self.degrees, values)
             rows = _chunks(features, points.shape[2])
             out = torch.cat([block @ grid.waves(self.degrees, part) for part in rows], 2)
-        return out.expand(max(weights.shape[0], features.shape[0]), -1, batch)
+        return out.expand(seeds, -1, batch)
 
     def grid_pays(self, batch: int) -> bool:
         """Whether a batch of this size is worth the grid."""
@@ -104,7 +106,7 @@ class Transfer:
         state = Clusters([Cluster((q,), ground) for q in range(n)])
         _forward(self.body, state, weights, features)
         effects = torch.from_numpy(self._effects).to(weights)[None]
-        work, batch = self.tail.work, max(features.shape[2], 1)
+        work, batch = self.tail.work, features.shape[2]
         if outcomes * (work / batch + 1) < work + outcomes:
             back = Clusters([Cluster(tuple(range(n)), effects)])
             matrices = self.tail.matrices(weights)
