@@ -26,8 +26,9 @@ def test_a_target_keeps_its_spec_and_says_what_it_is(spec, source):
 
 
 def test_every_listed_target_is_described_and_loads():
-    rows = describe()
+    *rows, device = describe()
     assert tuple(row.spec for row in rows) == targets()
+    assert (device.spec, device.source) == ("ibm:ibm_NAME", "device")
     assert len(set(targets())) == len(targets()) > 45
     for row in rows:
         backend = load(row.spec)

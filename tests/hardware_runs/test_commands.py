@@ -109,7 +109,7 @@ def test_a_circuit_that_is_too_wide_does_not_fit(qmoe, tmp_path):
     # ten features on a device of seven qubits
     save(tmp_path / "wide", made(ModelSpec("quantum", 10, 2, options={"measured": [*range(8)]})))
     code, out, err = qmoe("compile", "wide", "ibm:fake_nairobi")
-    assert (code, out) == (6, "") and "10 qubits" in err and len(err.splitlines()) == 1
+    assert (code, out) == (6, "") and "at most 7" in err and len(err.splitlines()) == 1
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_a_circuit_that_is_too_wide_does_not_fit(qmoe, tmp_path):
             "AWS_",
         ),
         ("cirq:google/project/willow", ("GOOGLE_APPLICATION_CREDENTIALS",), "GOOGLE_APPLICATION"),
-        ("cirq:ionq.qpu", ("IONQ_API_KEY", "CIRQ_IONQ_API_KEY"), "IONQ_API_KEY"),
+        ("cirq:ionq.qpu.forte-1", ("IONQ_API_KEY", "CIRQ_IONQ_API_KEY"), "IONQ_API_KEY"),
     ],
 )
 def test_absent_credentials_are_named(

@@ -241,7 +241,7 @@ def test_the_layout_is_the_best_of_all_lines():
 def test_too_many_qubits_do_not_fit():
     with pytest.raises(FitError, match="5 connected"):
         load("ibm:fake_lima").compile(paper(6, 2))
-    with pytest.raises(FitError, match="12 in the exact simulation"):
+    with pytest.raises(FitError, match="at most 12 on ibm:fake_boston"):
         load("ibm:fake_boston,seeds=1,level=1").compile(paper(13, 2))
 
 
