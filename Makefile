@@ -15,7 +15,7 @@ help:
 	@echo "make test       set up, run every test but the slow ones"
 	@echo "make test-slow  the slow ones"
 	@echo "make check      format, lint, types"
-	@echo "make speed      router and training speed beside PennyLane and JAX, as ratios"
+	@echo "make speed      routers, training and twins beside PennyLane, JAX and Aer, as ratios"
 
 $(VENV)/base: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 13) else "got Python %d.%d; expected 3.11 or 3.12; pass PYTHON=python3.12" % sys.version_info[:2])'
@@ -56,6 +56,7 @@ format: $(VENV)/dev
 
 speed: $(VENV)/peers
 	$(BIN)/python -m benchmarks.speed
+	$(BIN)/python -m benchmarks.twin
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -83,7 +83,7 @@ CLAIMS: Final = (
         statement="The advantage survives up to 2 % depolarizing noise, breaks down near 2.5 %.",
         published="breakdown near 2.5 %",
         test="The noise strength at which the mean paired difference to a control reaches 0.",
-        needs="It needs circuits with noise, which are not simulated yet",
+        needs="It needs the study of noise, which has not been run yet",
     ),
     Claim(
         id="C5",
@@ -173,7 +173,7 @@ CLAIMS: Final = (
         statement="Keeping the experts classical is what keeps noise low, against quantum experts.",
         published="none in the claim",
         test="Accuracy under noise with classical experts against quantum ones.",
-        needs="It needs quantum experts and circuits with noise, which are not simulated yet",
+        needs="It needs quantum experts and the study of noise, which are not there yet",
     ),
     Claim(
         id="C13",
