@@ -62,6 +62,15 @@ class Calibration:
                 steps.append(Channel(op.qubits[::-1], noise[op.gate, op.qubits].ptm))
         return tuple(steps), self.confusion([physical[qubit] for qubit in native.measured])
 
+    def reported(self, native: Circuit, physical: Sequence[int]) -> bool:
+        """Whether an error is known for every gate that a native circuit uses."""
+        for op in native.ops:
+            on = tuple(physical[qubit] for qubit in op.qubits)
+            properties = self.target[op.gate].get(on) if op.gate in self.target else None
+            if op.gate not in VIRTUAL and (properties is None or properties.error is None):
+                return False
+        return True
+
     def noise_model(self, native: Circuit, physical: Sequence[int]) -> Any:
         """Aer's NoiseModel of the gates that a native circuit uses; without readout."""
         from qiskit_aer.noise import NoiseModel

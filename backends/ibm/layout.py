@@ -105,7 +105,8 @@ def _made(
         spec,
         native,
         [str(qubit) for qubit in physical],
-        noisy=noisy,
+        # Aer takes a gate without a reported error for a perfect one: better to know nothing
+        noisy=noisy if calibration.reported(native, physical) else None,
         confusion=confusion,
         calibrated_at=calibration.calibrated_at,
         virtual=VIRTUAL,

@@ -8,8 +8,9 @@ import pytest
 from qiskit.quantum_info import SuperOp
 from qiskit_aer.noise.device import basic_device_gate_errors
 
-from backends.ibm import snapshots
+from backends.ibm import layout, snapshots
 from backends.ibm.calibration import cut, usable
+from qmoe.ansatz import paper
 from qmoe.circuit import Circuit, Op
 from qmoe.errors import InputError
 
@@ -129,3 +130,18 @@ def test_listing_snapshots_imports_no_sdk():
         "assert not {'qiskit', 'qiskit_aer', 'qiskit_ibm_runtime', 'torch'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_a_gate_without_a_reported_error_makes_the_noise_unknown():
+    from qiskit.transpiler import InstructionProperties
+
+    known = snapshots.calibration("fake_lima")
+    before = layout.fit("ibm:fake_lima", paper(2, 2), known, seeds=1)
+    assert before.noisy is not None
+    first, second = layout.physical_qubits(before)
+    for on in ((first, second), (second, first)):
+        if on in known.target["cx"]:
+            known.target.update_instruction_properties("cx", on, InstructionProperties(1e-7, None))
+    after = layout.emit("ibm:fake_lima", before.native, before, known)
+    assert after.native == before.native
+    assert after.noisy is None and after.expected_fidelity is None
