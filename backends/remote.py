@@ -74,3 +74,19 @@ def finished(backend: Queued, ref: JobRef, compiled: Compiled, seconds: float) -
         backend, ref, timeout=seconds, poll=POLL_SECONDS, sleep=time.sleep, clock=time.monotonic
     )
     return counts.reshape(len(counts), compiled.num_outcomes)
+
+
+def apportion(distribution: ArrayLike, shots: int) -> NDArray[np.int64]:
+    """Whole counts (outcome,) with the sum `shots`, nearest to the distribution.
+
+    By the largest remainders, of equal ones the first. Rounding each outcome alone, as
+    some clients do, can give more or fewer shots than were run.
+
+    >>> apportion([0.125, 0.375, 0.375, 0.125], 4).tolist()
+    [1, 2, 1, 0]
+    """
+    exact = np.asarray(distribution, dtype=np.float64) * shots
+    counts = np.floor(exact + 1e-6).astype(np.int64)  # 2.9999999 shots are three
+    left = shots - int(counts.sum())
+    counts[np.argsort(counts - exact, kind="stable")[:left]] += 1
+    return counts

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backends.remote import apportion
 from qmoe.angles import whole
 from qmoe.errors import InputError, QmoeError
 
@@ -101,7 +102,8 @@ def _tally(
         times = np.ones(len(bits), dtype=np.int64)
     else:  # the SDK's own measurements are rounded outcome by outcome and may miss some shots
         bits = np.array([list(map(int, key)) for key in probabilities], dtype=np.int64)
-        times = _apportioned(np.array(list(probabilities.values())), shots)
+        shares = np.array(list(probabilities.values()))
+        times = apportion(shares / shares.sum(), shots)
     columns = [int(qubit) for qubit in entry.measured_qubits]
     if not set(order) <= set(columns):
         raise QmoeError(f"a Braket result has qubits {columns} and not all of {list(order)}")
@@ -110,15 +112,6 @@ def _tally(
     counts = np.zeros(2 ** len(order), dtype=np.int64)
     np.add.at(counts, outcome, times)
     return counts
-
-
-def _apportioned(shares: NDArray[np.float64], shots: int) -> NDArray[np.int64]:
-    """Whole numbers that sum to `shots`, as near to the shares as can be: largest remainders."""
-    exact = shares / shares.sum() * shots
-    times: NDArray[np.int64] = np.floor(exact + 1e-9).astype(np.int64)
-    rest = np.argsort(times - exact, kind="stable")[: shots - times.sum()]
-    times[rest] += 1
-    return times
 
 
 def _shots(shots: int, expected: str) -> InputError:

@@ -27,12 +27,12 @@ from backends.base import (
 )
 from backends.checks import check_like, check_width
 from backends.cirq.ionq_circuits import to_ionq
-from backends.cirq.ionq_results import apportion, distributions
+from backends.cirq.ionq_results import distributions
 from backends.cirq.ionq_service import KEYS, Service
 from backends.native.phased import phased
 from backends.native.pulses import pulses
 from backends.registry import Spec
-from backends.remote import LOCAL, TIMEOUT_SECONDS, finished, inputs, job_id, words
+from backends.remote import LOCAL, TIMEOUT_SECONDS, apportion, finished, inputs, job_id, words
 from qmoe.angles import whole
 from qmoe.circuit import Circuit
 from qmoe.errors import (

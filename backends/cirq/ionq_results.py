@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from backends.remote import words
 from qmoe.errors import QmoeError
@@ -54,19 +54,3 @@ def _marginal(histogram: Mapping[str, Any], measured: Sequence[int]) -> NDArray[
             index = 2 * index + (outcome >> qubit & 1)
         out[index] += float(probability)
     return out
-
-
-def apportion(distribution: ArrayLike, shots: int) -> NDArray[np.int64]:
-    """Whole counts (outcome,) with the sum `shots`, nearest to the distribution.
-
-    By the largest remainders, of equal ones the first. Rounding each outcome alone, as the
-    client does, can give more or fewer shots than were run.
-
-    >>> apportion([0.125, 0.375, 0.375, 0.125], 4).tolist()
-    [1, 2, 1, 0]
-    """
-    exact = np.asarray(distribution, dtype=np.float64) * shots
-    counts = np.floor(exact + 1e-6).astype(np.int64)  # 2.9999999 shots are three
-    left = shots - int(counts.sum())
-    counts[np.argsort(counts - exact, kind="stable")[:left]] += 1
-    return counts

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from backends.cirq.ionq_circuits import to_ionq
-from backends.cirq.ionq_results import apportion, distributions
+from backends.cirq.ionq_results import distributions
 from backends.native.phased import phased
 from backends.native.pulses import pulses
+from backends.remote import apportion
 from qmoe.circuit import GATES, Circuit, Feature, Op, Sum
 from qmoe.errors import FitError, QmoeError
 from qmoe.simulate import reference
