@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
+from datetime import UTC, datetime
 
 from backends.base import TargetInfo
 from backends.registry import absent, vendor, vendors
 from qmoe.errors import unknown
 
-HEAD = (*("target", "qubits", "gates", "1q", "2q", "readout", "calibrated", "source", "note"),)
+HEAD = (
+    *("target", "qubits", "gates", "1q", "2q", "readout", "calibrated", "age", "source", "note"),
+)
 
 
 def listing(name: str | None = None) -> tuple[TargetInfo, ...]:
@@ -32,13 +35,26 @@ def _rows(name: str) -> Iterator[TargetInfo]:
     yield from (row for row in vendor(name).describe() if row.spec.partition(":")[0] == name)
 
 
+def age(row: TargetInfo, now: datetime) -> int | None:
+    """Whole days since a target was calibrated; None where nothing says when.
+
+    >>> row = TargetInfo("lab:x", "snapshot", calibrated_at="2026-04-17")
+    >>> age(row, datetime(2026, 4, 19, tzinfo=UTC))
+    2
+    """
+    if row.calibrated_at is None:
+        return None
+    when = datetime.fromisoformat(row.calibrated_at)
+    return (now - (when if when.tzinfo else when.replace(tzinfo=UTC))).days
+
+
 def tell(name: str | None, as_json: bool) -> None:
     """Prints the rows as a table or as JSON."""
-    rows = listing(name)
+    rows, now = listing(name), datetime.now(UTC)
     if as_json:
-        print(json.dumps([asdict(row) for row in rows]))
+        print(json.dumps([{**asdict(row), "age_days": age(row, now)} for row in rows]))
         return
-    lines = [HEAD, *(_cells(row) for row in rows)]
+    lines = [HEAD, *(_cells(row, now) for row in rows)]
     widths = [max(len(line[k]) for line in lines) for k in range(len(HEAD))]
     for line in lines:
         print("  ".join(map(str.ljust, line, widths)).rstrip())
@@ -48,7 +64,8 @@ def tell(name: str | None, as_json: bool) -> None:
     )
 
 
-def _cells(row: TargetInfo) -> tuple[str, ...]:
+def _cells(row: TargetInfo, now: datetime) -> tuple[str, ...]:
+    days = age(row, now)
     errors = (row.error_1q, row.error_2q, row.error_readout)
     return (
         row.spec,
@@ -56,6 +73,7 @@ def _cells(row: TargetInfo) -> tuple[str, ...]:
         " ".join(row.basis),
         *("" if error is None else f"{error:.1e}" for error in errors),
         (row.calibrated_at or "")[:10],
+        "" if days is None else f"{days} d",
         row.source,
         row.note,
     )

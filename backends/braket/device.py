@@ -223,10 +223,7 @@ def load(spec: Spec) -> Device:
     options = dict(spec.only("bucket", "simplify", "timeout").options)
     options.pop("timeout", None)
     bucket = options.pop("bucket", None)
-    return Device(
-        str(Spec(spec.vendor, spec.target, options)),
-        aws.connect(spec.target, found[1] or None),
-        simplify=spec.flag("simplify"),
-        timeout=spec.seconds("timeout", TIMEOUT_SECONDS),
-        bucket=bucket,
-    )
+    timeout, simplify = spec.seconds("timeout", TIMEOUT_SECONDS), spec.flag("simplify")
+    device = aws.connect(spec.target, found[1] or None)
+    name = str(Spec(spec.vendor, spec.target, options))
+    return Device(name, device, simplify=simplify, timeout=timeout, bucket=bucket)

@@ -49,6 +49,8 @@ def test_devices_lists_every_vendors_targets(qmoe):
     assert boston["qubits"] == 156 and "cz" in boston["basis"] and boston["source"] == "snapshot"
     assert 0 < boston["error_1q"] < boston["error_2q"] < boston["error_readout"] < 0.1
     assert rows["braket:emulator"]["source"] == "synthetic"
+    assert boston["calibrated_at"].startswith("2026-04-17") and boston["age_days"] > 200
+    assert rows["torch"]["age_days"] is None
 
 
 def test_devices_of_one_vendor_is_a_table(qmoe, monkeypatch):
