@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qmoe.channel import Channel
-from qmoe.circuit import GATES, Circuit, Op, affine, angle_of
+from qmoe.circuit import GATES, Circuit, Op
 from qmoe.errors import InputError
 from qmoe.serial import circuit_from_dict, circuit_to_dict, op_from_dict, op_to_dict
 
@@ -74,8 +74,11 @@ class Compiled:
         """The same gates on the same qubits with weights (num_weights,) put in, radians."""
         values = [float(value) for value in weights]
         native = self.native.bind_weights(values)
-        noisy = None if self.noisy is None else _bound(self.noisy, values)
-        return replace(self, native=native, noisy=noisy)
+        if self.noisy is None:
+            return replace(self, native=native)
+        named = dict(enumerate(values))
+        noisy = (s if isinstance(s, Channel) else s.bound(named, {}) for s in self.noisy)
+        return replace(self, native=native, noisy=tuple(noisy))
 
     @property
     def num_outcomes(self) -> int:
@@ -225,18 +228,6 @@ def _fidelity(noisy: Noisy, confusion: NDArray[np.float64] | None) -> float:
         if isinstance(step, Channel):
             total *= step.fidelity
     return total
-
-
-def _bound(noisy: Noisy, values: list[float]) -> Noisy:
-    weights = dict(enumerate(values))
-
-    def bind(step: Op | Channel) -> Op | Channel:
-        if isinstance(step, Channel) or not step.angles:
-            return step
-        parts = [affine(angle).value(weights, {}) for angle in step.angles]
-        return replace(step, angles=tuple(angle_of(p.features, p.weights, p.offset) for p in parts))
-
-    return tuple(map(bind, noisy))
 
 
 def _step_to_dict(step: Op | Channel) -> dict[str, Any]:

@@ -99,6 +99,14 @@ class Op:
         """Whether the op is a zero-effect mark."""
         return self.gate in MARKS
 
+    def bound(self, weights: Mapping[int, float], features: Mapping[int, float]) -> Op:
+        """The op with numbers put in, radians, by index; what has no number stays free."""
+        if not self.angles:
+            return self
+        parts = [affine(angle).value(weights, features) for angle in self.angles]
+        angles = tuple(angle_of(part.features, part.weights, part.offset) for part in parts)
+        return Op(self.gate, self.qubits, angles)
+
     def inverse(self) -> tuple[Op, ...]:
         """The ops that undo this one, up to a global phase; a mark is its own inverse."""
         return tuple(Op(*step) for step in GATES[self.gate].inverse(self.qubits, self.angles))
@@ -156,12 +164,12 @@ class Circuit:
     def bind_weights(self, weights: Iterable[SupportsFloat]) -> Circuit:
         """The template: weights (num_weights,) put in as numbers, features still free."""
         values = _values(weights, self.num_weights, "weights")
-        return replace(self, ops=_bound(self.ops, values, {}), num_weights=0)
+        return replace(self, ops=tuple(op.bound(values, {}) for op in self.ops), num_weights=0)
 
     def bind(self, features: Iterable[SupportsFloat]) -> Circuit:
         """The circuit of one input: features (num_features,), in radians, put in as numbers."""
         values = _values(features, self.num_features, "features")
-        return replace(self, ops=_bound(self.ops, {}, values), num_features=0)
+        return replace(self, ops=tuple(op.bound({}, values) for op in self.ops), num_features=0)
 
     def inverse(self) -> Circuit:
         """The circuit that undoes this one, up to a global phase; marks keep their places."""
@@ -245,15 +253,3 @@ def _values(values: Iterable[SupportsFloat], count: int, what: str) -> dict[int,
             do=f"pass one number for each of {what}",
         )
     return dict(enumerate(listed))
-
-
-def _bound(
-    ops: tuple[Op, ...], weights: Mapping[int, float], features: Mapping[int, float]
-) -> tuple[Op, ...]:
-    """The ops with numbers put in; angles without free parameters pass as they are."""
-    bound = []
-    for op in ops:
-        parts = [affine(angle).value(weights, features) for angle in op.angles]
-        angles = tuple(angle_of(part.features, part.weights, part.offset) for part in parts)
-        bound.append(Op(op.gate, op.qubits, angles) if angles else op)
-    return tuple(bound)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from typer.exceptions import TyperException
 
 from qmoe import cli_targets
+from qmoe.entry import enter
 from qmoe.errors import InputError, QmoeError, unknown
 from qmoe.session import finish, tell
 
@@ -342,23 +341,8 @@ def data_fetch(
 
 
 def main() -> None:
-    """The entry point: a user's mistake is one line on standard error and an exit code."""
-    try:
-        code = app(standalone_mode=False)
-    except QmoeError as error:
-        _stop(str(error), error.exit_code)
-    except TyperException as error:
-        _stop(f"{error.format_message()} (see: qmoe --help)", error.exit_code)
-    except (KeyboardInterrupt, typer.Abort):
-        _stop("interrupted", 130)
-    except OSError as error:
-        _stop(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), 1)
-    sys.exit(code if isinstance(code, int) else 0)
-
-
-def _stop(message: str, code: int) -> None:
-    print(f"qmoe: {' '.join(message.split())}", file=sys.stderr)
-    sys.exit(code)
+    """The entry point."""
+    enter(app, "qmoe", "qmoe --help")
 
 
 if __name__ == "__main__":

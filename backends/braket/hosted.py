@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from backends.base import Compiled, compiled
+from backends.base import Compiled
 from backends.braket.circuits import to_braket
-from backends.checks import check_like
+from backends.checks import check_like, check_width
+from backends.compiled import as_given
 from qmoe.circuit import Circuit
 from qmoe.errors import FitError
 from qmoe.simplify import compact
@@ -40,12 +41,7 @@ class Hosted:
         return to_braket(compiled.native)
 
     def _checked(self, native: Circuit) -> Compiled:
-        if native.num_qubits > self._most:
-            raise FitError(
-                got=f"a circuit of {native.num_qubits} qubits",
-                expected=f"at most {self._most} on {self._spec}",
-                do="simplify it or use fewer qubits",
-            )
+        check_width(native.num_qubits, self._most, self._spec)
         sent = to_braket(native, measure=False).instructions
         for name in sorted({type(each.operator).__name__.lower() for each in sent}):
             if name not in self._gates:
@@ -54,5 +50,4 @@ class Hosted:
                     expected=f"one of {', '.join(sorted(self._gates))} on {self._spec}",
                     do="write the circuit in these gates",
                 )
-        labels = [str(qubit) for qubit in range(native.num_qubits)]
-        return compiled(self._spec, native, labels, noisy=native.ops)
+        return as_given(self._spec, native)

@@ -9,14 +9,14 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from typer.exceptions import TyperException
 
 from backends.base import Queued
 from backends.conformance.bench import Bench
 from backends.conformance.suite import Check, Outcome, checks, outcomes, planned
 from backends.registry import load
 from qmoe.angles import whole
-from qmoe.errors import QmoeError, unknown
+from qmoe.entry import enter
+from qmoe.errors import unknown
 from qmoe.progress import choose
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -92,21 +92,8 @@ def _show(spec: str, found: list[Outcome]) -> None:
 
 
 def main() -> None:
-    """The entry point: a user's mistake is one line on standard error and an exit code."""
-    try:
-        code = app(standalone_mode=False)
-    except QmoeError as error:
-        _stop(str(error), error.exit_code)
-    except TyperException as error:
-        _stop(f"{error.format_message()} (see: --help)", error.exit_code)
-    except (KeyboardInterrupt, typer.Abort):
-        _stop("interrupted", 130)
-    sys.exit(code if isinstance(code, int) else 0)
-
-
-def _stop(message: str, code: int) -> None:
-    print(f"conformance: {' '.join(message.split())}", file=sys.stderr)
-    sys.exit(code)
+    """The entry point."""
+    enter(app, "conformance", "--help")
 
 
 if __name__ == "__main__":

@@ -84,7 +84,8 @@ def on_target(
     routed = RoutedCircuit(model, weights)
     X, y = part.X_test[:inputs], part.y_test[:inputs]
     features = routed.features(X)
-    ideal = _exact(load(CPU), load(CPU).compile(routed.template), features)
+    cpu = load(CPU)
+    ideal = _exact(cpu, cpu.compile(routed.template), features)
 
     compiled = backend.compile(routed.template)
     if shots:

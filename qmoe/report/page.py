@@ -13,14 +13,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from qmoe.errors import InputError
-from qmoe.evidence import Evidence, evidence_of
+from qmoe.evidence import evidence_of
 from qmoe.record import Record
 from qmoe.report.efficiency import eta_table
 from qmoe.report.marks import marks
-from qmoe.report.searches import searches
+from qmoe.report.searches import Searches, searches
 from qmoe.report.sections import MOST_DRAWN, sections
 from qmoe.report.tables import WIDTH
-from qmoe.report.targets import target_table, targets
+from qmoe.report.targets import Targets, target_table, targets
 from qmoe.report.words import (
     FEW,
     counted,
@@ -65,7 +65,7 @@ def write_report(run: Run, out: Path) -> Path:
         "results.csv": _csv(frame),
         "summary.csv": _csv(summary(frame)),
         "comparisons.csv": _csv(comparisons(frame)),
-        PAGE: render(run, frame, evidence),
+        PAGE: render(run, frame, searches(evidence), ran, etas=etas is not None),
     }
     if etas is not None:
         texts["eta.csv"] = _csv(etas)
@@ -89,11 +89,12 @@ def write_report(run: Run, out: Path) -> Path:
     return out / PAGE
 
 
-def render(run: Run, frame: pd.DataFrame, evidence: Evidence | None = None) -> str:
-    """The page as text; `frame` is `qmoe.results.load(run)`."""
+def render(
+    run: Run, frame: pd.DataFrame, searched: Searches, ran: Targets | None, *, etas: bool
+) -> str:
+    """The page as text; `frame` is `qmoe.results.load(run)`, `etas` whether eta.csv is beside."""
     styles = marks(zip(frame["router"], frame["family"], strict=True))
-    made = sections(frame, run.records, tuple(run.maps()), styles, searches(evidence))
-    ran = targets(evidence)
+    made = sections(frame, run.records, tuple(run.maps()), styles, searched)
     more = [row.source for row in ran.rows if row.source] if ran else []
     sources = _unique([*frame["source"], *more])
     return (
@@ -115,7 +116,7 @@ def render(run: Run, frame: pd.DataFrame, evidence: Evidence | None = None) -> s
             hardware="device" in sources,
             targets=ran,
             warnings=_warnings(run.records),
-            etas=eta_table(evidence) is not None,
+            etas=etas,
             total=len(frame),
             plot_width=WIDTH,
         )
