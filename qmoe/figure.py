@@ -23,6 +23,7 @@ class Figure(BaseModel):
     """One number with its interval (None where it has none: counts, exact values).
 
     `name` and `labels` together say which number it is; `unit` is "" for a plain fraction.
+    `per_seed` is what each paired seed gave, in their order, where a comparison needs that.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
@@ -34,6 +35,7 @@ class Figure(BaseModel):
     high: float | None = None
     unit: str = ""
     note: str = ""
+    per_seed: tuple[float | None, ...] = ()
 
 
 class Figures(BaseModel):
