@@ -15,6 +15,7 @@ from markupsafe import Markup
 from qmoe.errors import InputError
 from qmoe.evidence import evidence_of
 from qmoe.record import Record
+from qmoe.report.device import Devices, device_table, devices
 from qmoe.report.efficiency import eta_table
 from qmoe.report.marks import marks
 from qmoe.report.searches import Searches, searches
@@ -46,7 +47,8 @@ def write_report(run: Run, out: Path) -> Path:
     per router and seed (`qmoe.results.load`); `summary.csv` (`qmoe.results.summary`) and
     `comparisons.csv` (`qmoe.results.comparisons`); `eta.csv` where study `efficiency` ran
     (`qmoe.report.efficiency.eta_table`); `targets.csv` where a router ran on targets
-    (`qmoe.report.targets.target_table`). Equal runs give equal files. Earlier ones are replaced,
+    (`qmoe.report.targets.target_table`); `devices.csv` where treatments were compared on devices
+    (`qmoe.report.device.device_table`). Equal runs give equal files. Earlier ones are replaced,
     each at once, and only after everything has been rendered.
 
     Raises:
@@ -60,17 +62,19 @@ def write_report(run: Run, out: Path) -> Path:
         )
     frame = table(run.records)
     evidence = evidence_of(run)
-    etas, ran = eta_table(evidence), targets(evidence)
+    etas, ran, treated = eta_table(evidence), targets(evidence), devices(evidence)
     texts = {
         "results.csv": _csv(frame),
         "summary.csv": _csv(summary(frame)),
         "comparisons.csv": _csv(comparisons(frame)),
-        PAGE: render(run, frame, searches(evidence), ran, etas=etas is not None),
+        PAGE: render(run, frame, searches(evidence), ran, treated, etas=etas is not None),
     }
     if etas is not None:
         texts["eta.csv"] = _csv(etas)
     if ran is not None:
         texts["targets.csv"] = _csv(target_table(ran))
+    if treated is not None:
+        texts["devices.csv"] = _csv(device_table(treated))
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
@@ -90,7 +94,13 @@ def write_report(run: Run, out: Path) -> Path:
 
 
 def render(
-    run: Run, frame: pd.DataFrame, searched: Searches, ran: Targets | None, *, etas: bool
+    run: Run,
+    frame: pd.DataFrame,
+    searched: Searches,
+    ran: Targets | None,
+    treated: Devices | None,
+    *,
+    etas: bool,
 ) -> str:
     """The page as text; `frame` is `qmoe.results.load(run)`, `etas` whether eta.csv is beside."""
     styles = marks(zip(frame["router"], frame["family"], strict=True))
@@ -115,6 +125,7 @@ def render(
             sources=[source_label(source) for source in sources],
             hardware="device" in sources,
             targets=ran,
+            devices=treated,
             warnings=_warnings(run.records),
             etas=etas,
             total=len(frame),

@@ -17,17 +17,19 @@ from qmoe.report.words import counted, number, source_label, written
 
 STUDY = "targets"
 ACCURACY = "target accuracy"
+UNTREATED = "none"
 
 
 @dataclass(frozen=True, slots=True)
 class TargetRow:
-    """One target; figures are nan where there are none.
+    """One target as it is or with a mitigation; figures are nan where there are none.
 
     `shots` is 0 where probabilities were exact. `layout` names the physical qubits. `note` says
     why a target was not run, or why it has no retention.
     """
 
     target: str
+    mitigation: str
     source: str
     shots: int
     accuracy: Score
@@ -62,7 +64,7 @@ def targets(evidence: Evidence | None) -> Targets | None:
     if evidence is None or STUDY not in evidence.studies:
         return None
     parts = {part.key: part.figures for part in evidence.figures}
-    found = [parts[key] for key in evidence.studies[STUDY]]
+    found = [one for key in evidence.studies[STUDY] for one in _by_mitigation(parts[key])]
     ran = [figures[0].labels for figures in found if figures[0].value is not None]
     if not ran:
         return None
@@ -85,6 +87,7 @@ def target_table(found: Targets) -> pd.DataFrame:
     for row in found.rows:
         line: dict[str, Scalar] = {
             "target": row.target,
+            "mitigation": row.mitigation,
             "source": row.source,
             "router": found.router,
             "dataset": found.dataset,
@@ -117,23 +120,39 @@ def target_table(found: Targets) -> pd.DataFrame:
 def target_lines(found: Targets) -> Iterator[str]:
     """The same for a terminal, a line per target."""
     yield (
-        f"{found.router}, seed {found.seed}, on {counted(len(found.rows), 'target')}: "
+        f"{found.router}, seed {found.seed}, on "
+        f"{counted(len({row.target for row in found.rows}), 'target')}: "
         f"{counted(found.inputs, 'test input')} of {found.dataset}, "
         f"{counted(found.shots, 'shot')} each"
     )
-    width = max(len(row.target) for row in found.rows)
-    for row in found.rows:
+    names = [_treated(row) for row in found.rows]
+    width = max(map(len, names))
+    for name, row in zip(names, found.rows, strict=True):
         if not math.isfinite(row.accuracy.value):
-            yield f"  {row.target:{width}}  {row.note}"
+            yield f"  {name:{width}}  {row.note}"
             continue
         gates = f"{number(row.two_qubit_gates, '.0f')} two-qubit gates, depth {row.depth:.0f}"
         floor = f"floor {number(row.floor)}" if row.shots else "exact"
         retained, agreed = (number(s.value, ".2f") for s in (row.retention, row.agreement))
         yield (
-            f"  {row.target:{width}}  {written(row.accuracy)}  R {retained}"
+            f"  {name:{width}}  {written(row.accuracy)}  R {retained}"
             f"  TV {number(row.distance.value)} ({floor})  top-1 {agreed}"
             f"  {gates}, {source_label(row.source)}"
         )
+
+
+def _treated(row: TargetRow) -> str:
+    return row.target if row.mitigation == UNTREATED else f"{row.target} + {row.mitigation}"
+
+
+def _by_mitigation(figures: tuple[Figure, ...]) -> Iterator[tuple[Figure, ...]]:
+    names = dict.fromkeys(_mitigation(figure) for figure in figures)
+    for name in names:
+        yield tuple(figure for figure in figures if _mitigation(figure) == name)
+
+
+def _mitigation(figure: Figure) -> str:
+    return str(figure.labels.get("mitigation", UNTREATED))
 
 
 def _row(figures: tuple[Figure, ...]) -> TargetRow:
@@ -143,6 +162,7 @@ def _row(figures: tuple[Figure, ...]) -> TargetRow:
     retained = by_name.get("routing retention")
     return TargetRow(
         target=str(first.labels["target"]),
+        mitigation=_mitigation(first),
         source=str(first.labels.get("source", "")),
         shots=_whole(first.labels.get("shots", 0)),
         accuracy=_score(first),

@@ -12,6 +12,7 @@ from qmoe.columns import LIKE
 from qmoe.compare import BEST_CONTROL, comparisons
 from qmoe.evidence import evidence_of
 from qmoe.metrics import Score
+from qmoe.report.device import device_lines, device_table, devices
 from qmoe.report.headline import headline, sentence
 from qmoe.report.targets import target_lines, target_table, targets
 from qmoe.report.words import FEW, ON, counted, written
@@ -47,19 +48,25 @@ def summary_text(run: Run) -> str:
         if said is not None:
             lines += [said.sentence, *([said.compared] if said.compared else [])]
         lines += [*_verdicts(compared), ""]
-    ran = targets(evidence_of(run))
+    evidence = evidence_of(run)
+    ran, treated = targets(evidence), devices(evidence)
     if ran is not None:
         lines += [*target_lines(ran), ""]
+    if treated is not None:
+        lines += [*device_lines(treated), ""]
     return "\n".join(lines)
 
 
 def summary_json(run: Run) -> dict[str, Any]:
-    """The tables `summary` and `comparisons` of `qmoe.results`, and that of targets, as objects."""
+    """The tables `summary` and `comparisons` of `qmoe.results`, targets and devices, as objects."""
     frame = table(run.records)
-    ran = targets(evidence_of(run))
+    evidence = evidence_of(run)
+    ran, treated = targets(evidence), devices(evidence)
     tables = {"summary": summary(frame), "comparisons": comparisons(frame)}
     if ran is not None:
         tables["targets"] = target_table(ran)
+    if treated is not None:
+        tables["devices"] = device_table(treated)
     return {name: json.loads(each.to_json(orient="records")) for name, each in tables.items()}
 
 
