@@ -1,23 +1,22 @@
 """Study `targets`: one trained router, as it is, on every target that needs no account.
 
 The checkpoint is that of the first seed, not of the best one. Every target sees the same test
-inputs; only the spec changes. Accuracy speaks of these inputs and of this one router.
+inputs; only the spec changes, and whether readout errors are mitigated. Accuracy speaks of these
+inputs and of this one router.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-from numpy.typing import NDArray
-
 from backends import load
-from backends.base import Backend, Compiled, Exact
+from backends.execute import execute
+from backends.mitigation import Mitigation, Plain
+from backends.mitigation import load as mitigation
 from backends.registry import absent
 from qmoe.agreement import retention, shot_floor, total_variation
 from qmoe.angles import whole
 from qmoe.cell import Cell, CellResult
-from qmoe.errors import InputError
 from qmoe.figure import Figure, Measurement
 from qmoe.metrics import mean_score, wilson
 from qmoe.plan import Plan
@@ -30,6 +29,8 @@ from qmoe.suite import Setup
 
 CPU = "torch"
 TARGETS = ("reference", "ibm:fake_boston", "braket:emulator", "cirq:willow_pink")
+NONE: Mitigation = Plain()
+READOUT = "readout"
 INPUTS = 200
 SHOTS = 1000
 
@@ -73,8 +74,10 @@ def on_target(
 ) -> tuple[Figure, ...]:
     """What the router of the first seed does on a target; `shots` 0 takes exact probabilities.
 
-    Figures, all with the label `target`: accuracy, routing retention, total variation to the
-    ideal router with its shot floor, top-1 agreement, two-qubit gates, depth, expected fidelity.
+    With shots, once as it is and once with readout mitigation at the same budget. Figures, all
+    with the labels `target` and `mitigation`: accuracy, routing retention, total variation to the
+    ideal router with its shot floor, top-1 agreement; and what the
+    compiled circuit is: two-qubit gates, depth, expected fidelity, qubits.
 
     Raises:
         InputError: A target that is not there, or one that has no exact probabilities.
@@ -85,41 +88,37 @@ def on_target(
     X, y = part.X_test[:inputs], part.y_test[:inputs]
     features = routed.features(X)
     cpu = load(CPU)
-    ideal = _exact(cpu, cpu.compile(routed.template), features)
-
+    ideal = execute(cpu, cpu.compile(routed.template), NONE, features, None, cell.root)
     compiled = backend.compile(routed.template)
-    if shots:
-        counts = backend.run(compiled, features, shots, cell.root)
-        outcomes = counts / counts.sum(1, keepdims=True)
-    else:
-        outcomes = _exact(backend, compiled, features)
+    best, even = routed.answer(X, ideal.probabilities), routed.even(X)
 
-    answer, best, even = routed.answer(X, outcomes), routed.answer(X, ideal), routed.even(X)
-    right = [said.probabilities.argmax(1) == y for said in (answer, best, even)]
-    agree = answer.gate_weights.argmax(1) == best.gate_weights.argmax(1)
-    floor = shot_floor(ideal, shots).mean() if shots else 0.0
-    labels: dict[str, Scalar] = {
-        "target": target,
-        "source": "sampled" if shots and backend.source == "exact" else backend.source,
-        "router": model.router.label,
-        "dataset": part.name,
-        "seed": result.seeds[0],
-        "inputs": len(X),
-        "shots": shots,
-    }
-    n = len(X)
-
-    def figures() -> Iterator[Figure]:
-        yield scored("target accuracy", labels, wilson(int(right[0].sum()), n))
+    def figures(treatment: Mitigation) -> Iterator[Figure]:
+        found = execute(backend, compiled, treatment, features, shots or None, cell.root)
+        answer = routed.answer(X, found.probabilities)
+        right = [said.probabilities.argmax(1) == y for said in (answer, best, even)]
+        agree = answer.gate_weights.argmax(1) == best.gate_weights.argmax(1)
+        labels: dict[str, Scalar] = {
+            "target": target,
+            "mitigation": treatment.name,
+            "source": "sampled" if shots and backend.source == "exact" else backend.source,
+            "router": model.router.label,
+            "dataset": part.name,
+            "seed": result.seeds[0],
+            "inputs": len(X),
+            "shots": shots,
+        }
+        yield scored("target accuracy", labels, wilson(int(right[0].sum()), len(X)))
         kept = retention(right[0], right[1], right[2], cell.root)
         if kept is None:
             yield plain("routing retention", labels, None, "an even gate answers as well")
         else:
             yield scored("routing retention", labels, kept)
-        distance = mean_score(total_variation(outcomes, ideal), limits=(0.0, 1.0))
-        yield scored("total variation", labels, distance)
+        distance = total_variation(found.probabilities, ideal.probabilities)
+        yield scored("total variation", labels, mean_score(distance, limits=(0.0, 1.0)))
+        # of the raw budget, to which every treatment is held
+        floor = shot_floor(ideal.probabilities, shots).mean() if shots else 0.0
         yield plain("shot floor", labels, float(floor))
-        yield scored("top-1 agreement", labels, wilson(int(agree.sum()), n))
+        yield scored("top-1 agreement", labels, wilson(int(agree.sum()), len(X)))
         yield plain("two-qubit gates", labels, compiled.two_qubit_gates)
         yield plain("depth", labels, compiled.depth)
         yield plain(
@@ -127,14 +126,5 @@ def on_target(
         )
         yield plain("qubits", labels, compiled.native.num_qubits, " ".join(compiled.physical))
 
-    return tuple(figures())
-
-
-def _exact(
-    backend: Backend, compiled: Compiled, features: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    if not isinstance(backend, Exact):
-        raise InputError(
-            got=f"{compiled.spec} without shots", expected="a simulated target", do="ask for shots"
-        )
-    return np.asarray(backend.probabilities(compiled, features), dtype=np.float64)
+    treatments = (NONE, mitigation(READOUT)) if shots else (NONE,)
+    return tuple(figure for each in treatments for figure in figures(each))
