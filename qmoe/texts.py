@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from qmoe.errors import InputError
@@ -18,20 +19,35 @@ def name_and_options(text: str, what: str) -> tuple[str, dict[str, Any]]:
     Raises:
         InputError: An option without a value, or given twice.
     """
-    name, *pairs = (part.strip() for part in text.split(","))
-    options: dict[str, Any] = {}
+    name, *pairs = text.split(",")
+    read = _pairs(pairs, f"{what} {text!r}")
+    return name.strip(), {key: _value(value) for key, value in read.items()}
+
+
+def options(text: str, what: str) -> dict[str, str]:
+    """Options alone, `key=value,...`, whose values stay text.
+
+    >>> options("placement=wire, px=0.02", "noise")
+    {'placement': 'wire', 'px': '0.02'}
+
+    Raises:
+        InputError: An option without a value, or given twice.
+    """
+    return _pairs(text.split(","), f"{what} {text!r}")
+
+
+def _pairs(pairs: Iterable[str], where: str) -> dict[str, str]:
+    read: dict[str, str] = {}
     for pair in pairs:
         key, equals, value = (part.strip() for part in pair.partition("="))
         if not (key and equals and value):
             raise InputError(
-                got=f"{pair!r} in {what} {text!r}", expected="key=value", do="correct it"
+                got=f"{pair.strip()!r} in {where}", expected="key=value", do="correct it"
             )
-        if key in options:
-            raise InputError(
-                got=f"{key} twice in {what} {text!r}", expected="it once", do="leave one out"
-            )
-        options[key] = _value(value)
-    return name, options
+        if key in read:
+            raise InputError(got=f"{key} twice in {where}", expected="it once", do="leave one out")
+        read[key] = value
+    return read
 
 
 def _value(text: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -16,13 +17,16 @@ from qmoe.ansatz import build, check_features
 from qmoe.arrays import Floats
 from qmoe.circuit import Circuit, affine
 from qmoe.errors import InputError, unknown
+from qmoe.noise import NoiseModel
 from qmoe.routers import dense
 from qmoe.routers.base import Cost, Counts, Emits, outcome_bits, uniform
 from qmoe.routers.outcomes import OUTCOME_MAPS, outcome_matrix, uneven
 from qmoe.simplify import cone_features
 from qmoe.simulate.cost import multiply_adds
 from qmoe.simulate.expectation import Expectations, z_signs
+from qmoe.simulate.noisy import NoisyProgram
 from qmoe.simulate.program import Program
+from qmoe.texts import options
 
 READOUTS = ("probabilities", "z")
 
@@ -40,8 +44,14 @@ class QuantumRouter:
     linear `adapter` to logits. readout "z": Pauli-Z expectations (default: of every qubit) and an
     adapter, which is the published code with ansatz "notebook".
 
+    noise: options of a `qmoe.noise.NoiseModel` as text ("placement=wire,depolarizing=0.02"), which
+    the outcomes then have, in training too; `simplified` takes gates away before noise is placed,
+    and without noise changes no outcome. `circuit` stays the ansatz. Label and `cost` are those
+    without noise: noise is what a device adds, no work that a prediction needs.
+
     Raises:
-        InputError: More features than qubits (use PCA), unknown names, more experts than outcomes.
+        InputError: More features than qubits (use PCA), unknown names, more experts than outcomes,
+            or a noise model that cannot be.
     """
 
     family = "quantum"
@@ -58,6 +68,8 @@ class QuantumRouter:
         outcome_map: str | None = None,
         num_qubits: int | None = None,
         measured: Sequence[int] | None = None,
+        noise: str | None = None,
+        simplified: bool = False,
     ) -> None:
         if readout not in READOUTS:
             raise unknown("readout", readout, READOUTS)
@@ -89,11 +101,10 @@ class QuantumRouter:
         self.label = f"quantum{kind} L={layers}" + (" z" if readout == "z" else "")
         if entangler == "none":
             self.label += " no entanglement"
-        self.program: Program | Expectations
-        if readout == "z":
-            self.program = Expectations(self.circuit)
-        else:
-            self.program = Program(self.circuit)
+        ideal = Expectations(self.circuit) if readout == "z" else Program(self.circuit)
+        self.program: Program | Expectations | NoisyProgram = ideal
+        if noise is not None:
+            self.program = self._read(noisy_program(self.circuit, noise, simplified=simplified))
         self.adapter = outcome_map == "adapter"
         self.emits: Emits = "logits" if self.adapter else "probabilities"
         self.outcome_matrix: Tensor | None = None
@@ -108,11 +119,33 @@ class QuantumRouter:
         # the paper counts n L rotations for its formulas, and everything for its code
         published = self.size if ansatz == "notebook" else self.circuit.num_weights
         self.counts = Counts(published, self.size)
-        parts = [self.program] if isinstance(self.program, Program) else self.program.programs
+        parts = [ideal] if isinstance(ideal, Program) else ideal.programs
         cost = sum(multiply_adds(part.circuit) for part in parts)
         if self.adapter:
             cost += dense.multiply_adds(self.program.num_outcomes, num_experts)
         self.cost = Cost(cost, 1)  # whatever is measured commutes: one circuit gives all of it
+
+    def through(self, program: NoisyProgram) -> QuantumRouter:
+        """A copy whose outcomes are those of another program with equal weights and features.
+
+        program: probabilities over as many measured qubits as the circuit has, for readout "z"
+        too; a device's `Compiled.noisy` for instance, so that training meets its noise.
+
+        Raises:
+            InputError: Another number of features, weights or outcomes.
+        """
+        circuit = self.circuit
+        wanted = (circuit.num_features, circuit.num_weights, 2 ** len(circuit.measured))
+        found = (program.num_features, program.num_weights, program.num_outcomes)
+        if found != wanted:
+            raise InputError(
+                got="a program of {} features, {} weights and {} outcomes".format(*found),
+                expected="{}, {} and {} as the router".format(*wanted),
+                do="compile this router's circuit with its weights free",
+            )
+        other = copy(self)
+        other.program = other._read(program)
+        return other
 
     def init(self, rng: np.random.Generator, scale: float = 1.0) -> Float64[Floats, " weight"]:
         """Angles uniform over the circle; torch's default for an adapter."""
@@ -171,6 +204,12 @@ class QuantumRouter:
             outcomes = torch.matmul(signs, outcomes)
         return self._to_experts(weights, outcomes)
 
+    def _read(self, program: NoisyProgram) -> NoisyProgram:
+        """What the readout makes of a program of probabilities."""
+        if self.readout != "z":
+            return program
+        return program.read(z_signs(len(self.circuit.measured)).numpy())
+
     def _to_experts(
         self, weights: Float[Tensor, "seed weight"], outcomes: Float[Tensor, "seed outcome batch"]
     ) -> Float[Tensor, "seed expert batch"]:
@@ -212,6 +251,23 @@ def router_circuit(
         if all(i < num_features for angle in op.angles for i in affine(angle).features)
     )
     return replace(circuit, ops=ops, num_features=num_features)
+
+
+def noisy_program(circuit: Circuit, noise: str, *, simplified: bool = False) -> NoisyProgram:
+    """A circuit under the noise model of a text, "placement=gate,depolarizing=0.02".
+
+    Raises:
+        InputError: A text that names no noise model, or one that the circuit cannot have.
+    """
+    model = NoiseModel.parse(options(noise, "noise"))
+    program = NoisyProgram(
+        model.place(circuit.simplify() if simplified else circuit),
+        circuit.measured,
+        num_features=circuit.num_features,
+        num_weights=circuit.num_weights,
+    )
+    confusion = model.confusion(circuit.measured)  # not before what is too wide has been refused
+    return program if confusion is None else program.read(confusion)
 
 
 def unseen_features(circuit: Circuit) -> tuple[str, ...]:

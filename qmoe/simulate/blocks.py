@@ -69,6 +69,11 @@ class Blocks:
             self._add((qubit,), None, waiting)
 
     @property
+    def weighted(self) -> bool:
+        """Whether any weight has a part."""
+        return bool(self._free)
+
+    @property
     def work(self) -> int:
         """Multiplications for each Pauli expectation."""
         return sum(step.work if isinstance(step, Step) else 2 for step in self.steps)

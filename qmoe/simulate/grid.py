@@ -39,9 +39,9 @@ def size(degree: Degrees) -> int:
     return math.prod(2 * count + 1 for count in degree.values())
 
 
-def points(degree: Degrees, num_features: int, like: Tensor) -> Float[Tensor, "1 feature point"]:
-    """The grid, as a batch of inputs; the last feature varies fastest."""
-    grid = np.zeros((num_features, size(degree)))
+def points(degree: Degrees, like: Tensor) -> Float[Tensor, "1 feature point"]:
+    """The grid, as a batch of inputs up to the last feature that occurs; that varies fastest."""
+    grid = np.zeros((max(degree, default=-1) + 1, size(degree)))
     axes = [np.arange(2 * count + 1) * math.tau / (2 * count + 1) for count in degree.values()]
     for index, column in zip(degree, np.meshgrid(*axes, indexing="ij"), strict=True):
         grid[index] = column.ravel()

@@ -9,7 +9,7 @@ inputs follow as trigonometric polynomials. Everything is differentiable in weig
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -29,7 +29,7 @@ from qmoe.simulate.program import with_seeds
 MOST_QUBITS = 12
 CHUNK = 2**18  # numbers per seed worked on at once: beyond the cache all slows down (measured)
 
-_READ = np.array([[0.5, 0.5], [0, 0], [0, 0], [0.5, -0.5]])  # Pauli to outcome of one qubit
+_READ = np.array([[0.5, 0.5], [0.5, -0.5]])  # I and Z of one qubit to its outcomes
 
 
 class Transfer:
@@ -48,7 +48,7 @@ class Transfer:
         ops: Sequence[Op | Channel],
         measured: Sequence[int],
         *,
-        confusion: Float64[Floats, "o o"] | None = None,
+        confusion: Float64[Floats, "read outcome"] | None = None,
         method: str = "auto",
     ) -> None:
         self.factors = factors(ops, measured)
@@ -68,7 +68,9 @@ class Transfer:
             )
         self.method = method
         self.body, self.tail = Blocks(self.factors.body), Blocks(self.factors.tail)
-        self._effects = _effects(self.factors, confusion)
+        self.num_outcomes = 2 ** len(measured) if confusion is None else len(confusion)
+        self.confusion = confusion
+        self._read, self._embedded = _Kept(self._effects), _Kept(self._embedding)
 
     def __call__(
         self, weights: Float[Tensor, "seed weight"], features: Float[Tensor, "s feature batch"]
@@ -76,24 +78,52 @@ class Transfer:
         """Probabilities that autograd can follow to weights and features."""
         seeds, batch = max(weights.shape[0], features.shape[0]), features.shape[2]
         if not batch:
-            return weights.new_zeros(seeds, 2 ** len(self.factors.measured), 0)
+            return weights.new_zeros(seeds, self.num_outcomes, 0)
         if self.degrees is None or not self.grid_pays(batch):
             rows = _chunks(features, 4**self.factors.num_qubits)
             parts = [self._direct(weights, part).expand(-1, -1, part.shape[2]) for part in rows]
             out = torch.cat(parts, 2)
         else:
-            points = grid.points(self.degrees, features.shape[1], features)
-            values = self._direct(weights, points).expand(-1, -1, points.shape[2])
-            block = grid.coefficients(self.degrees, values)
-            rows = _chunks(features, points.shape[2])
+            block = self.coefficients(weights)
+            rows = _chunks(features, block.shape[2])
             out = torch.cat([block @ grid.waves(self.degrees, part) for part in rows], 2)
         return out.expand(seeds, -1, batch)
+
+    def coefficients(
+        self, weights: Float[Tensor, "seed weight"]
+    ) -> Float[Tensor, "t outcome point"]:
+        """The probabilities as polynomials: they are these times `grid.waves` of the features.
+
+        Only where all feature scales are whole numbers (`degrees` is not None). The seed axis has
+        length 1 where no weight has a part.
+        """
+        assert self.degrees is not None
+        if not self.body.weighted:  # one upload: the states are polynomials before any weight
+            return self.effects(weights).mT @ self._embedded(weights)[0]
+        points = grid.points(self.degrees, weights)
+        values = self._direct(weights, points)
+        return grid.coefficients(self.degrees, values.expand(-1, -1, points.shape[2]))
+
+    def states(
+        self, weights: Float[Tensor, "seed weight"], features: Float[Tensor, "s feature batch"]
+    ) -> Float[Tensor, "t paulis last"]:
+        """Pauli expectations behind the body; the weights have no part unless it is `weighted`."""
+        return self._clusters(weights, features).all().tensor
+
+    def effects(self, weights: Float[Tensor, "seed weight"]) -> Float[Tensor, "t paulis outcome"]:
+        """The outcomes' effects before the tail: probabilities are these times the states."""
+        back = Clusters([Cluster(tuple(range(self.factors.num_qubits)), self._read(weights))])
+        matrices = self.tail.matrices(weights)
+        for step in reversed(self.tail.steps):
+            assert isinstance(step, Step)  # no feature reaches the tail
+            back.map(step.qubits, matrices[step.index].mT)
+        return back.all().tensor
 
     def grid_pays(self, batch: int) -> bool:
         """Whether a batch of this size is worth the grid."""
         if self.degrees is None or self.method != "auto":
             return self.method == "grid"
-        size, outcomes = grid.size(self.degrees), 1 << len(self.factors.measured)
+        size, outcomes = grid.size(self.degrees), self.num_outcomes
         each = (1 << 2 * self.factors.num_qubits) * (self.body.work + outcomes)
         return size * each + batch * size * (1 + outcomes) < batch * each
 
@@ -101,23 +131,50 @@ class Transfer:
         self, weights: Float[Tensor, "seed weight"], features: Float[Tensor, "s feature batch"]
     ) -> Float[Tensor, "t outcome last"]:
         """Input by input; axes of length 1 where neither weights nor features reach."""
-        n, outcomes = self.factors.num_qubits, 2 ** len(self.factors.measured)
-        ground = weights.new_tensor([1.0, 0.0, 0.0, 1.0]).view(1, 4, 1)
-        state = Clusters([Cluster((q,), ground) for q in range(n)])
-        _forward(self.body, state, weights, features)
-        effects = torch.from_numpy(self._effects).to(weights)[None]
-        work, batch = self.tail.work, features.shape[2]
+        state, batch = self._clusters(weights, features), features.shape[2]
+        work, outcomes = self.tail.work, self.num_outcomes
         if outcomes * (work / batch + 1) < work + outcomes:
-            back = Clusters([Cluster(tuple(range(n)), effects)])
-            matrices = self.tail.matrices(weights)
-            for step in reversed(self.tail.steps):
-                assert isinstance(step, Step)  # no feature reaches the tail
-                back.map(step.qubits, matrices[step.index].mT)
-            effects = back.all().tensor
+            effects = self.effects(weights)
         else:
+            effects = self._read(weights)
             _forward(self.tail, state, weights, features)
         final = state.all().tensor
         return effects.mT @ (final[0] if len(final) == 1 else final)
+
+    def _clusters(
+        self, weights: Float[Tensor, "seed weight"], features: Float[Tensor, "s feature batch"]
+    ) -> Clusters:
+        """The states behind the body, as far as gates have joined them."""
+        ground = weights.new_tensor([1.0, 0.0, 0.0, 1.0]).view(1, 4, 1)
+        state = Clusters([Cluster((q,), ground) for q in range(self.factors.num_qubits)])
+        _forward(self.body, state, weights, features)
+        return state
+
+    def _embedding(self, like: Float[Tensor, "seed weight"]) -> Float[Tensor, "1 paulis point"]:
+        """The states behind a body without weights, as polynomials in the features."""
+        assert self.degrees is not None
+        points = grid.points(self.degrees, like)
+        with torch.no_grad():
+            states = self.states(like, points)
+            return grid.coefficients(self.degrees, states.expand(-1, -1, points.shape[2]))
+
+    def _effects(self, like: Tensor) -> Float[Tensor, "1 paulis outcome"]:
+        """The outcomes' effects where they are read, behind the tail."""
+        return torch.from_numpy(_effects(self.factors, self.confusion))[None].to(like)
+
+
+class _Kept:
+    """A constant tensor, made once for each precision and device."""
+
+    def __init__(self, make: Callable[[Tensor], Tensor]) -> None:
+        self._make = make
+        self._found: dict[tuple[torch.dtype, torch.device], Tensor] = {}
+
+    def __call__(self, like: Tensor) -> Tensor:
+        key = (like.dtype, like.device)
+        if key not in self._found:
+            self._found[key] = self._make(like)
+        return self._found[key]
 
 
 def transfer_probabilities(
@@ -169,17 +226,18 @@ def _forward(
 
 
 def _effects(
-    found: Factors, confusion: Float64[Floats, "o o"] | None
-) -> Float64[Floats, "paulis outcome"]:
+    found: Factors, confusion: Float64[Floats, "read outcome"] | None
+) -> Float64[Floats, "paulis read"]:
     """(4^n, 2^m): the probability of each outcome is its column times the Pauli expectations."""
-    total: Floats = np.ones((1, 1))
-    for q in range(found.num_qubits):
-        total = np.kron(total, _READ if q in found.measured else np.eye(4, 1))
-    ascending = np.argsort(found.measured)  # kron has put the bits in the order of the qubits
-    m = len(found.measured)
-    bits = total.reshape((-1,) + (2,) * m).transpose(0, *(1 + np.argsort(ascending)))
-    total = np.ascontiguousarray(bits.reshape(-1, 2**m))
-    return total if confusion is None else total @ confusion.T
+    walsh: Floats = np.ones((1, 1))
+    place = np.zeros(1, dtype=np.int64)  # of I or Z on each measured qubit, among all Paulis
+    for q in found.measured:
+        walsh = np.kron(walsh, _READ)
+        place = np.add.outer(place, (0, 3 * 4 ** (found.num_qubits - 1 - q))).ravel()
+    read = walsh if confusion is None else walsh @ confusion.T
+    total: Floats = np.zeros((4**found.num_qubits, read.shape[1]))
+    total[place] = read
+    return total
 
 
 def _chunks(
