@@ -7,9 +7,8 @@ as `compiled.bind_weights(angles)`, on exactly what it was trained on, and is ne
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from copy import copy
-from dataclasses import replace
 
 from backends import load
 from backends.base import Compiled
@@ -21,14 +20,11 @@ from qmoe.errors import InputError
 from qmoe.moe import MixtureOfExperts
 from qmoe.predict import evaluate
 from qmoe.provenance import Provenance
-from qmoe.retrained import Retrained
+from qmoe.retrained import retrained
 from qmoe.routed import RoutedCircuit
 from qmoe.simulate.noisy import NoisyProgram
 from qmoe.spec import ModelSpec
-from qmoe.train import train
 from qmoe.trial import Trial
-from qmoe.tune import MOST_NUMBERS, TOGETHER
-from qmoe.tuned import Entry, stacked
 
 
 def train_for(
@@ -49,13 +45,11 @@ def train_for(
         InputError: A router without a circuit, another circuit, or noise that is not known.
         ValueError: The result of another cell.
     """
-    if result.key != cell.key:
-        raise ValueError(f"got the result of cell {result.key}; expected that of {cell.key}")
     program = _program(compiled)
-    trials = [Trial(**trial.model_dump()) for trial in result.trials]
-    wanted = range(len(result.seeds)) if positions is None else positions
-    entries = [Entry(result.chosen[position], position) for position in wanted]
-    return checkpoints(tuple(_trained(cell, trials, entries, program)))
+    groups = retrained(
+        cell, result, through=lambda model: _through(model, program), positions=positions
+    )
+    return checkpoints(groups)
 
 
 def checkpoint_for(cell: Cell, result: CellResult, target: str, provenance: Provenance) -> Stored:
@@ -93,43 +87,6 @@ def checkpoint_for(cell: Cell, result: CellResult, target: str, provenance: Prov
         },
         provenance=provenance,
     )
-
-
-def _trained(
-    cell: Cell, trials: Sequence[Trial], entries: Sequence[Entry], program: NoisyProgram
-) -> Iterator[Retrained]:
-    """Models of one gate train together, as many as fit into memory."""
-    import torch
-
-    for gate in dict.fromkeys(trials[entry.trial].gate for entry in entries):
-        alike = [entry for entry in entries if trials[entry.trial].gate == gate]
-        # the scales come with the trials, one per entry, and not with the model
-        first = replace(trials[alike[0].trial], init_scale=1.0, embedding_scale=1.0)
-        model = _through(_spec(cell, first).build(), program)
-        bench = bench_of(cell, first.scaler)
-        one = torch.zeros(1, bench.num_features, 1, dtype=torch.float64)
-        numbers = model.prepare(one).rows.shape[1] * len(bench.part(0).y_train)
-        size = max(1, min(TOGETHER, MOST_NUMBERS // numbers))
-        for i in range(0, len(alike), size):
-            yield _group(cell, trials, tuple(alike[i : i + size]), model)
-
-
-def _group(
-    cell: Cell, trials: Sequence[Trial], entries: tuple[Entry, ...], model: MixtureOfExperts
-) -> Retrained:
-    settings = tuple(trials[entry.trial] for entry in entries)
-    held_out = bench_of(cell, settings[0].scaler).held_out
-    config = replace(cell.config, engine="auto")  # the compiled one knows no noise
-    found = train(
-        model,
-        stacked(cell, settings, entries, "train", config.device),
-        stacked(cell, settings, entries, "validation", config.device) if held_out else None,
-        config,
-        root=cell.root,
-        seeds=[cell.seeds[entry.seed] for entry in entries],
-        trials=settings,
-    )
-    return Retrained(cell, entries, settings, model, found.weights)
 
 
 def _program(compiled: Compiled) -> NoisyProgram:

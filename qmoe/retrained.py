@@ -6,6 +6,7 @@ by doing it again, as it was or with some field of the cell changed, such as noi
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +20,7 @@ from qmoe.epochs import Examples
 from qmoe.errors import QmoeError
 from qmoe.moe import MixtureOfExperts
 from qmoe.trial import Trial
-from qmoe.tune import _entries, _train_all
+from qmoe.tune import Changed, entries_of, train_all
 from qmoe.tuned import Entry, score, stacked
 
 
@@ -66,18 +67,32 @@ class Retrained:
         return other.spec(bench.num_features, bench.num_classes, trial).build()
 
 
-def retrained(cell: Cell, result: CellResult, **changes: Any) -> tuple[Retrained, ...]:
+def retrained(
+    cell: Cell,
+    result: CellResult,
+    *,
+    through: Changed | None = None,
+    positions: Iterable[int] | None = None,
+    **changes: Any,
+) -> tuple[Retrained, ...]:
     """The chosen trial of every seed, trained again; one program per gate that was chosen.
 
-    changes: fields of the cell to train with other values; the data and the choice stay.
+    through: what to train in place of the cell's model, with equal weights. positions: which of
+    the seeds, by position; None is all. changes: fields of the cell to train with other values.
+    The data and the choice stay.
 
     Raises:
         ValueError: The result of another cell.
-        QmoeError: Without changes, scores other than the stored ones.
+        QmoeError: With nothing changed, scores other than the stored ones.
     """
     changes = {name: v for name, v in changes.items() if v != getattr(cell, name)}
     again = replace(cell, trials=(), like=cell, **changes)
-    trials, entries = _entries(again, result)
+    if through is not None:  # the compiled engine knows the models of this project alone
+        again = replace(again, config=replace(again.config, engine="auto"))
+    trials, entries = entries_of(again, result)
+    if positions is not None:
+        wanted = set(positions)
+        entries = tuple(entry for entry in entries if entry.seed in wanted)
     groups = tuple(
         Retrained(
             again,
@@ -86,9 +101,9 @@ def retrained(cell: Cell, result: CellResult, **changes: Any) -> tuple[Retrained
             group.model,
             group.trained.weights,
         )
-        for group in _train_all(again, trials, entries, "cpu", None)
+        for group in train_all(again, trials, entries, changed=through)
     )
-    if not changes:
+    if not changes and through is None:
         for group in groups:
             _check(group, result)
     return groups

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,10 +17,12 @@ from qmoe.bench import bench_of
 from qmoe.ceilings import svc_cell
 from qmoe.cell import SVC, Cell, CellResult, choice
 from qmoe.errors import InputError
+from qmoe.moe import MixtureOfExperts
 from qmoe.train import train
 from qmoe.trial import Trial
 from qmoe.tuned import WORST, Entry, Group, identity, score, score_chosen, stacked, tables
 
+Changed = Callable[[MixtureOfExperts], MixtureOfExperts]
 TOGETHER = 32  # models in one program: enough to share the overhead, few enough for the cache
 MOST_NUMBERS = 2**26  # prepared rows held at once: half a gigabyte
 
@@ -44,7 +46,7 @@ def tune(
         InputError: A model that cannot be, or data that are not there.
     """
     started = time.perf_counter()
-    trials, entries = _entries(cell, like)
+    trials, entries = entries_of(cell, like)
     if cell.protocol == "notebook" and len(trials) > 1:
         raise InputError(
             got=f"{len(trials)} trials in the notebook protocol",
@@ -53,7 +55,7 @@ def tune(
         )
     if cell.router in SVC:
         return svc_cell(cell, progress)
-    groups = list(_train_all(cell, trials, entries, device, progress))
+    groups = list(train_all(cell, trials, entries, device, progress))
     shape = (len(trials), len(cell.seeds))
     correct, loss = np.full(shape, -1), np.full(shape, math.nan)
     for group in groups:
@@ -94,7 +96,12 @@ def searched(cell: Cell) -> int:
     return 0 if cell.like is not None else len(cell.trials)
 
 
-def _entries(cell: Cell, like: CellResult | None) -> tuple[tuple[Trial, ...], tuple[Entry, ...]]:
+def entries_of(cell: Cell, like: CellResult | None) -> tuple[tuple[Trial, ...], tuple[Entry, ...]]:
+    """The trials of a cell, and every model to train: a trial and a seed, by their positions.
+
+    Raises:
+        ValueError: The cell reuses the choice of another, whose result is not given.
+    """
     seeds = range(len(cell.seeds))
     if cell.like is None:
         trials = cell.trials
@@ -105,20 +112,25 @@ def _entries(cell: Cell, like: CellResult | None) -> tuple[tuple[Trial, ...], tu
     return trials, tuple(Entry(like.chosen[i], i) for i in seeds)
 
 
-def _train_all(
+def train_all(
     cell: Cell,
     trials: Sequence[Trial],
     entries: Sequence[Entry],
-    device: str,
-    progress: Callable[[int], None] | None,
-) -> Iterable[Group]:
+    device: str = "cpu",
+    progress: Callable[[int], None] | None = None,
+    changed: Changed | None = None,
+) -> Iterator[Group]:
+    """The entries of a cell in groups that train as one program: of one gate, as many as fit.
+
+    changed: what is trained in place of the cell's model; it takes the same weights.
+    """
     done = 0
     for gate in dict.fromkeys(trial.gate for trial in trials):
         alike = [entry for entry in entries if trials[entry.trial].gate == gate]
         size = _together(cell, trials[alike[0].trial]) if alike else 1
         for i in range(0, len(alike), size):
             group = alike[i : i + size]
-            yield _train_group(cell, trials, group, device)
+            yield _train_group(cell, trials, group, device, changed)
             done += len(group)
             if progress is not None:
                 progress(done)
@@ -134,7 +146,11 @@ def _together(cell: Cell, trial: Trial) -> int:
 
 
 def _train_group(
-    cell: Cell, trials: Sequence[Trial], entries: Sequence[Entry], device: str
+    cell: Cell,
+    trials: Sequence[Trial],
+    entries: Sequence[Entry],
+    device: str,
+    changed: Changed | None,
 ) -> Group:
     config = replace(cell.config, device=device)
     settings = [trials[entry.trial] for entry in entries]
@@ -142,6 +158,8 @@ def _train_group(
     # the scales come with the trials, one per entry, and not with the model
     plain = replace(settings[0], init_scale=1.0, embedding_scale=1.0)
     model = cell.spec(first.num_features, first.num_classes, plain).build()
+    if changed is not None:
+        model = changed(model)
     seeds = [cell.seeds[entry.seed] for entry in entries]
     held_out = first.held_out
     parts = {
