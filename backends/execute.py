@@ -92,9 +92,14 @@ def execute(
     ready = mitigation.on(Job(compiled, x, foldable, backend.spec))
     runs = ready.expand((Run(compiled.native),), expansion_stream(seed))
     spent = check_budget(runs, shots, len(x))
+    # all of them before the first runs: what a target does not take costs nothing
+    emitted = [
+        compiled if run.circuit == compiled.native else backend.emit(run.circuit, compiled)
+        for run in runs
+    ]
     values = [
-        _values(backend, compiled, run, x, each, seed, k)
-        for k, (run, each) in enumerate(zip(runs, spent, strict=True))
+        _values(backend, circuit, run, x, each, seed, k)
+        for k, (circuit, run, each) in enumerate(zip(emitted, runs, spent, strict=True))
     ]
     quasi = combined(ready, runs, values)
     probabilities = project(quasi)
@@ -142,9 +147,8 @@ def combined(mitigation: Mitigation, runs: Sequence[Run], values: Sequence[Value
 
 
 def _values(
-    backend: Backend, like: Compiled, run: Run, features: Values, shots: int, seed: int, k: int
+    backend: Backend, emitted: Compiled, run: Run, features: Values, shots: int, seed: int, k: int
 ) -> Values:
-    emitted = like if run.circuit == like.native else backend.emit(run.circuit, like)
     rows = np.zeros((1, 0)) if run.single else features
     target = _asked(backend, run)
     if isinstance(target, Exact):

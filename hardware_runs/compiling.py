@@ -84,7 +84,11 @@ def compile_checkpoint(checkpoint: Path, target: str) -> Compilation:
     backend = load(target)
     stored = load_checkpoint(checkpoint)
     routed = RoutedCircuit(stored.model(), stored.weights)
-    compiled = backend.compile(routed.template)
+    if stored.trained_for == backend.spec:
+        # it was trained through this very circuit, compiled with its weights free
+        compiled = backend.compile(routed.circuit).bind_weights(routed.angles)
+    else:
+        compiled = backend.compile(routed.template)
     return Compilation(routed.router.label, routed.template, compiled)
 
 

@@ -86,7 +86,23 @@ def checkpoint_for(cell: Cell, result: CellResult, target: str, provenance: Prov
             for name, said in answers.items()
         },
         provenance=provenance,
+        trained_for=compiled.spec,
     )
+
+
+def check(target: str, router: str) -> None:
+    """Refuses what cannot be trained for, before anything is trained.
+
+    Raises:
+        InputError: A router without a circuit, no such target, or one without gradients.
+    """
+    if router != "quantum":
+        raise InputError(
+            got=f"router {router!r} to be trained for {target}",
+            expected="a quantum router",
+            do="leave out --for, or pass --router quantum",
+        )
+    load(f"twin:{target}")
 
 
 def _program(compiled: Compiled) -> NoisyProgram:

@@ -42,8 +42,8 @@ class Cell:
         seeds, root: The paired seeds and the root seed of their streams.
         protocol: "controlled" or "notebook".
         config: How long and in which batches (its learning rate is the trials').
-        gate, top_k, load_balance, expert_hidden: As in `ModelSpec`; a trial with gate
-            "temperature" overrides the gate.
+        gate, top_k, load_balance, expert_hidden, expert_kind, expert_noise: As in `ModelSpec`;
+            a trial with gate "temperature" overrides the gate.
         pca: Components, where the features are reduced first.
         sizes: Rows of train, validation and test; None takes the data's defaults.
         label, family: In place of the router's own.
@@ -63,6 +63,8 @@ class Cell:
     top_k: int | None = None
     load_balance: float = 0.0
     expert_hidden: int | None = None
+    expert_kind: str = "linear"
+    expert_noise: str = ""
     pca: int | None = None
     sizes: tuple[int, int, int] | None = None
     label: str = ""
@@ -113,6 +115,8 @@ class Cell:
             init_scale=trial.init_scale,
             embedding_scale=trial.embedding_scale,
             expert_hidden=self.expert_hidden,
+            expert_kind=self.expert_kind,
+            expert_noise=self.expert_noise,
         )
 
 
@@ -124,7 +128,7 @@ def _json(value: Any) -> Any:
 
 _PLAIN = (
     *("options", "experts", "root", "protocol", "gate", "top_k", "load_balance"),
-    *("expert_hidden", "pca", "sizes", "label", "family"),
+    *("expert_hidden", "expert_kind", "expert_noise", "pca", "sizes", "label", "family"),
 )
 _DEFAULTS: Mapping[str, Any] = {
     f.name: {} if f.name == "options" else f.default for f in fields(Cell) if f.name in _PLAIN

@@ -57,6 +57,8 @@ class Checkpoint:
         dataset_digest: Digest of the data that this seed saw.
         metrics: Finite figures by name, as in a Record.
         provenance: Where it comes from: code, versions, root seed.
+        trained_for: The target whose noise its circuit was trained through; "" for none. Such a
+            circuit runs there as `compile(circuit).bind_weights(angles)`.
 
     Raises:
         InputError: Parts that do not fit together, or weights that are not finite.
@@ -71,6 +73,7 @@ class Checkpoint:
     dataset_digest: str
     metrics: Mapping[str, float]
     provenance: Provenance
+    trained_for: str = ""
 
     def __post_init__(self) -> None:
         whole(self.seed, "seed of a checkpoint")
@@ -158,7 +161,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     """
     checkpoint.model()
     tensors = _tensor_bytes(checkpoint)
-    tree = _head(checkpoint, tensors).model_dump(mode="json")
+    tree = _head(checkpoint, tensors).content()
     text = json.dumps(tree, indent=2, sort_keys=True, allow_nan=False).encode() + b"\n"
     for data, limit in ((tensors, MAX_WEIGHTS_BYTES), (text, MAX_JSON_BYTES)):
         if len(data) > limit:
@@ -220,6 +223,7 @@ def load(path: Path) -> Checkpoint:
         dataset_digest=head.dataset_digest,
         metrics=head.metrics,
         provenance=head.provenance,
+        trained_for=head.trained_for,
     )
     checkpoint.model()
     return checkpoint
@@ -242,7 +246,13 @@ class _Head(BaseModel):
     weights_bytes: Count
     weights_sha256: Sha256
     provenance: Provenance
+    trained_for: Annotated[str, Field(max_length=200)] = ""
     digest: str = ""
+
+    def content(self) -> dict[str, Any]:
+        """JSON values; a checkpoint that was trained for no target is written as ever."""
+        tree = self.model_dump(mode="json")
+        return {key: v for key, v in tree.items() if (key, v) != ("trained_for", "")}
 
 
 def _head(checkpoint: Checkpoint, tensors: bytes) -> _Head:
@@ -258,10 +268,10 @@ def _head(checkpoint: Checkpoint, tensors: bytes) -> _Head:
             weights_bytes=len(tensors),
             weights_sha256=hashlib.sha256(tensors).hexdigest(),
             provenance=checkpoint.provenance,
+            trained_for=checkpoint.trained_for,
         )
-        return head.model_copy(
-            update={"digest": _digest(head.model_dump(mode="json", exclude={"digest"}))}
-        )
+        content = {key: v for key, v in head.content().items() if key != "digest"}
+        return head.model_copy(update={"digest": _digest(content)})
     except ValidationError as error:
         raise damaged("a checkpoint", error) from error
     except (TypeError, ValueError) as error:

@@ -13,6 +13,7 @@ from pathlib import Path
 from qmoe.cell import Cell, CellResult
 from qmoe.checkpoint import save
 from qmoe.claims import with_verdicts
+from qmoe.dotted import named
 from qmoe.evidence import Evidence
 from qmoe.plan import Done, Plan, all_cells, all_measurements, carry_out
 from qmoe.progress import Progress
@@ -60,7 +61,7 @@ def execute(name: str, plans: Sequence[Plan], store: Store, job: Job) -> Path:
                 for record in records(cell, result, plan.study, job.provenance):
                     writer.add(record)
                 if plan.shown:
-                    _show(writer, job, cell, result)
+                    _show(writer, job, cell, result, plan.trained_for)
         evidence(plans, done, job.provenance).write(writer.path("evidence.json.gz"))
     store.drop()
     return writer.out
@@ -80,11 +81,20 @@ def evidence(plans: Sequence[Plan], done: Done, provenance: Provenance) -> Evide
     return with_verdicts(found)
 
 
-def _show(writer: RunWriter, job: Job, cell: Cell, result: CellResult) -> None:
+def _show(writer: RunWriter, job: Job, cell: Cell, result: CellResult, trained_for: str) -> None:
     shown = routing_map(cell, result)
     if shown is not None:
         writer.add_map(result.router, shown)
     kept = checkpoint(cell, result, job.provenance)
+    text = f"{result.protocol}-{result.dataset}-{result.router}"
     if kept is not None:
-        text = f"{result.protocol}-{result.dataset}-{result.router}"
-        save(writer.path(f"checkpoints/{''.join(c if c.isalnum() else '-' for c in text)}"), kept)
+        save(writer.path(f"checkpoints/{_plain(text)}"), kept)
+    if trained_for:
+        # a room above: imported by name, when it is used
+        made = named("hardware_runs.treatments:checkpoint_for")
+        for_it = made(cell, result, trained_for, job.provenance)
+        save(writer.path(f"checkpoints/{_plain(f'{text} for {trained_for}')}"), for_it)
+
+
+def _plain(text: str) -> str:
+    return "".join(c if c.isalnum() else "-" for c in text)

@@ -22,12 +22,13 @@ from qmoe.routers.base import uniform
 class Experts(Protocol):
     """E classifiers with class logits, and their gradient.
 
-    multiply_adds: what one input costs when all experts answer it, counted as in
+    multiply_adds, circuits: what one input costs when all experts answer it, counted as in
     `qmoe.routers.base.Cost`.
     """
 
     size: int
     num_classes: int
+    circuits: int
 
     @property
     def multiply_adds(self) -> int:
@@ -56,6 +57,8 @@ class Experts(Protocol):
 
 class LinearExperts:
     """E linear classifiers: one map to E x K logits."""
+
+    circuits = 0
 
     def __init__(self, num_features: int, num_experts: int, num_classes: int) -> None:
         self.num_features = num_features
@@ -102,6 +105,8 @@ class MLPExperts:
     With one expert behind the constant router this is a plain MLP, no mixture: a ceiling.
     Weights of one seed: the hidden layers of all experts as one map, then the second map of each.
     """
+
+    circuits = 0
 
     def __init__(
         self, num_features: int, num_experts: int, num_classes: int, hidden: int = 16

@@ -24,12 +24,17 @@ Part = Cell | Measurement
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What one study trains and measures. `shown` cells also get a map and a checkpoint."""
+    """What one study trains and measures.
+
+    `shown` cells also get a map and a checkpoint, and one more that was trained through the noise
+    of the target `trained_for`, if there is one.
+    """
 
     study: str
     cells: tuple[Cell, ...] = ()
     measurements: tuple[Measurement, ...] = ()
     shown: bool = False
+    trained_for: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,22 +7,25 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from qmoe.angles import finite, whole
-from qmoe.errors import InputError
+from qmoe.errors import InputError, unknown
 
 if TYPE_CHECKING:
+    from qmoe.experts import Experts
     from qmoe.moe import MixtureOfExperts
+
+EXPERT_KINDS = ("linear", "quantum")
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """A router by name with its options, a gate and linear experts.
+    """A router by name with its options, a gate and experts.
 
     Attributes:
         router: A name of `qmoe.routers.ROUTERS`.
         options: Options of that router, JSON values only.
         num_features: Columns of the scaled data.
         num_classes: Classes to tell apart, at least 2.
-        num_experts: Linear experts; 1 is the single-expert control.
+        num_experts: 1 is the single-expert control.
         gate: "probability", "softmax", "temperature", or "auto": probability where the router
             emits probabilities, else softmax.
         top_k: Keep only the k largest gate weights of each sample; None keeps all.
@@ -30,6 +33,8 @@ class ModelSpec:
         init_scale: Factor of the router's starting numbers.
         embedding_scale: Factor of the features that the router sees.
         expert_hidden: Hidden units of each expert; None keeps the experts linear.
+        expert_kind: "linear", or "quantum" (`qmoe.quantum_experts`).
+        expert_noise: Options of a `qmoe.noise.NoiseModel` for quantum experts; "" is none.
     """
 
     router: str
@@ -43,6 +48,8 @@ class ModelSpec:
     init_scale: float = 1.0
     embedding_scale: float = 1.0
     expert_hidden: int | None = None
+    expert_kind: str = "linear"
+    expert_noise: str = ""
 
     def __post_init__(self) -> None:
         whole(self.num_features, "number of features", 1)
@@ -61,6 +68,21 @@ class ModelSpec:
                 )
         if self.expert_hidden is not None:
             whole(self.expert_hidden, "hidden units of an expert", 1)
+        if self.expert_kind not in EXPERT_KINDS:
+            raise unknown("kind of experts", self.expert_kind, EXPERT_KINDS)
+        quantum = self.expert_kind == "quantum"
+        if quantum and self.expert_hidden is not None:
+            raise InputError(
+                got=f"quantum experts with {self.expert_hidden} hidden units",
+                expected="hidden units in linear experts only",
+                do="leave one of the two out",
+            )
+        if self.expert_noise and not quantum:
+            raise InputError(
+                got=f"noise {self.expert_noise!r} for experts that are no circuits",
+                expected="it with quantum experts only",
+                do="leave it out, or give it to the router",
+            )
 
     def build(self, *, autograd: bool = False) -> MixtureOfExperts:
         """The model; `autograd` trains it by the plain route instead of hand-written gradients.
@@ -68,7 +90,6 @@ class ModelSpec:
         Raises:
             InputError: An unknown router, option or gate, or a combination that cannot be.
         """
-        from qmoe import experts
         from qmoe.gating import Gate
         from qmoe.moe import MixtureOfExperts
         from qmoe.routers import build
@@ -77,19 +98,26 @@ class ModelSpec:
         kind = self.gate
         if kind == "auto":
             kind = "probability" if router.emits == "probabilities" else "softmax"
-        sizes = (self.num_features, self.num_experts, self.num_classes)
-        hidden = self.expert_hidden
         return MixtureOfExperts(
             router,
-            experts.LinearExperts(*sizes)
-            if hidden is None
-            else experts.MLPExperts(*sizes, hidden=hidden),
+            self._experts(),
             Gate(kind, router.emits, self.num_experts, top_k=self.top_k),
             load_balance=self.load_balance,
             init_scale=self.init_scale,
             embedding_scale=self.embedding_scale,
             autograd=autograd,
         )
+
+    def _experts(self) -> Experts:
+        from qmoe.experts import LinearExperts, MLPExperts
+        from qmoe.quantum_experts import QuantumExperts
+
+        sizes = (self.num_features, self.num_experts, self.num_classes)
+        if self.expert_kind == "quantum":
+            return QuantumExperts(*sizes, noise=self.expert_noise or None)
+        if self.expert_hidden is not None:
+            return MLPExperts(*sizes, hidden=self.expert_hidden)
+        return LinearExperts(*sizes)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values only; `from_dict` reads them back.
@@ -115,8 +143,9 @@ class ModelSpec:
                 expected=f"exactly {', '.join(sorted(keys - set(_ADDED)))}",
                 do="use a checkpoint that this version wrote",
             )
-        for key, kind in (("router", str), ("gate", str), ("options", dict)):
-            if not isinstance(data[key], kind):
+        texts = ("router", "gate", "expert_kind", "expert_noise")
+        for key, kind in (*((key, str) for key in texts), ("options", dict)):
+            if not isinstance(data.get(key, _ADDED.get(key)), kind):
                 raise InputError(
                     got=f"{key} {data[key]!r} in a model description",
                     expected=kind.__name__,
@@ -125,4 +154,10 @@ class ModelSpec:
         return cls(**data)
 
 
-_ADDED: Mapping[str, Any] = {"init_scale": 1.0, "embedding_scale": 1.0, "expert_hidden": None}
+_ADDED: Mapping[str, Any] = {
+    "init_scale": 1.0,
+    "embedding_scale": 1.0,
+    "expert_hidden": None,
+    "expert_kind": "linear",
+    "expert_noise": "",
+}

@@ -81,7 +81,7 @@ def tune(
         model_parameters=model.parameters,
         frozen_numbers=router.counts.frozen,
         multiply_adds=router.cost.multiply_adds + model.experts.multiply_adds,
-        circuits=router.cost.circuits,
+        circuits=router.cost.circuits + model.experts.circuits,
         validation_correct=rights,
         validation_loss=losses,
         chosen=chosen,

@@ -8,6 +8,7 @@ Submitting spends the account's time on the device. Options: `timeout` (seconds 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from datetime import UTC
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -56,7 +57,23 @@ class Device:
         self._simplify = spec.flag("simplify")
         self._sampler = spec.options.get("sampler", sampler.KINDS[0])
         self._account = account
+        self._asked: tuple[str, ...] = ()
         self.source = account.source
+
+    def with_options(self, names: tuple[str, ...]) -> Device:
+        """The same device, with its sampler asked for more: "ibm.dd", "ibm.twirl".
+
+        Twirling runs at most 31 shots less of each row than it is told to.
+
+        Raises:
+            InputError: Another name; with the nearest match.
+        """
+        for name in names:
+            if name not in sampler.VENDOR:
+                raise unknown("option of the vendor", name, sampler.VENDOR)
+        made = copy(self)
+        made._asked = tuple(names)
+        return made
 
     @cached_property
     def _calibration(self) -> Calibration:
@@ -108,6 +125,7 @@ class Device:
                 tags=[tag],
                 max_execution_time=self._limit,
                 kind=self._sampler,
+                asked=self._asked,
             ),
             seconds=SEND_SECONDS,
             do=f"look for a job tagged {tag} before sending again: it may have been accepted",

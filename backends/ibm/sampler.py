@@ -20,6 +20,9 @@ from backends.registry import require
 from qmoe.errors import InputError, QmoeError
 
 KINDS = ("client", "v2")
+VENDOR = ("ibm.dd", "ibm.twirl")
+"""What both can be asked to do: dynamical decoupling (XX), twirling of two-qubit gates."""
+RANDOMIZATIONS = 32  # of each row under twirling, as IBM's own "auto" has it
 REGISTER = "c"  # the classical register of `to_qiskit`
 
 
@@ -33,6 +36,7 @@ def submit(
     max_execution_time: int,
     options: Mapping[str, Any] | None = None,
     kind: str = KINDS[0],
+    asked: Sequence[str] = (),
 ) -> Any:
     """The vendor's job of one PUB; `counts` reads its result.
 
@@ -45,19 +49,32 @@ def submit(
         max_execution_time: Seconds of the device after which it is stopped.
         options: More of the sampler's own, such as {"twirling": {"enable_gates": True}}.
         kind: One of KINDS.
+        asked: Of VENDOR.
 
     Raises:
         InputError: The backend is simulated here, and SamplerV2 would leave options out silently.
     """
+    pub: tuple[Any, ...] = (circuit, values)
+    repeats = 1
+    if not len(circuit.parameters):  # a PUB without has no rows: one long one, cut by `counts`
+        pub, repeats = (circuit,), len(values)
+    each = shots * repeats
     chosen = {
         **(options or {}),
         "max_execution_time": max_execution_time,
         "environment": {"job_tags": list(tags)},
     }
-    pub: tuple[Any, ...] = (circuit, values)
-    each = shots
-    if not len(circuit.parameters):  # a PUB without has no rows: one long one, cut by `counts`
-        pub, each = (circuit,), shots * len(values)
+    if "ibm.dd" in asked:
+        chosen["dynamical_decoupling"] = {"enable": True, "sequence_type": "XX"}
+    if "ibm.twirl" in asked:
+        # left to itself, IBM rounds the shots up, and a long PUB no longer cuts into equal rows
+        count = min(RANDOMIZATIONS, shots)
+        chosen["twirling"] = {
+            "enable_gates": True,
+            "num_randomizations": count * repeats,
+            "shots_per_randomization": shots // count,
+        }
+        each = shots // count * count * repeats
     with _strict():
         return _sampler(kind)(mode=mode, options=chosen).run([pub], shots=each)
 

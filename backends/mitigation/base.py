@@ -200,7 +200,18 @@ class Chain:
         return "+".join(step.name for step in self.steps)
 
     def on(self, job: Job) -> Chain:
-        """Every step ready for the job."""
+        """Every step ready for the job.
+
+        Raises:
+            InputError: A step that the target cannot do, or two that undo the same error.
+        """
+        names = {step.name.partition(",")[0] for step in self.steps}
+        if names >= {"readout", "pec"} and job.compiled.confusion is None:
+            raise InputError(
+                got=f"mitigation {self.name!r} on {job.spec}",
+                expected="readout error apart from the noise, which pec inverts as a whole",
+                do="write pec alone",
+            )
         return Chain(tuple(step.on(job) for step in self.steps))
 
     def expand(self, runs: tuple[Run, ...], rng: np.random.Generator) -> tuple[Run, ...]:

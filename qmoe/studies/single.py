@@ -19,10 +19,12 @@ def single(
     target: str | None,
     config: TrainConfig,
     trial: Trial,
+    trained_for: str = "",
     **cell: Any,
 ) -> Plan:
     """The router in the controlled protocol, with map and checkpoint; `cell` as in `Cell`.
 
+    trained_for: A target; the first seed then gets a second checkpoint, trained through its noise.
     With more than one trial in the setup, validation chooses among those instead of `trial`.
     """
     trials = (trial,) if len(setup.trials) == 1 else setup.trials
@@ -34,4 +36,4 @@ def single(
         config=config,
         **cell,
     )
-    return Plan("train", (made,), shown=True)
+    return Plan("train", (made,), shown=True, trained_for=trained_for)
