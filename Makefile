@@ -57,6 +57,7 @@ format: $(VENV)/dev
 speed: $(VENV)/peers
 	$(BIN)/python -m benchmarks.speed
 	$(BIN)/python -m benchmarks.twin
+	$(BIN)/python -m benchmarks.noise
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

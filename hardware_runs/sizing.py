@@ -87,11 +87,12 @@ class Sizing:
     @property
     def table(self) -> Table:
         """The plans."""
+        from rich.box import SIMPLE
         from rich.table import Table
 
         reached = "half width" if self.aim.power is None else "finds"
         heads = ("routers", "inputs", "shots", "circuits", "all shots", reached, "shot bias")
-        table = Table(*heads, "shot floor")
+        table = Table(*heads, "shot floor", box=SIMPLE)
         for column in table.columns:
             column.justify = "right"
         for k, plan in enumerate(self.plans):

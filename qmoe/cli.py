@@ -8,17 +8,20 @@ from typing import Annotated
 
 import typer
 
-from qmoe import cli_targets
+from qmoe import cli_shots, cli_targets
+from qmoe.dotted import named
 from qmoe.entry import enter
 from qmoe.errors import InputError, QmoeError, unknown
 from qmoe.session import finish, tell
 
 STUDIES = {
-    name: f"qmoe.studies.{name}:{name}"
-    for name in (
-        *("ablation", "efficiency", "interference", "convergence", "trainability"),
-        *("images", "hunt"),
+    name: f"{room}.studies.{name}:{name}"
+    for room, names in (
+        ("qmoe", ("ablation", "efficiency", "interference", "convergence", "trainability")),
+        ("qmoe", ("images", "hunt", "noise")),
+        ("hardware_runs", ("device", "sensitivity")),
     )
+    for name in names
 }
 
 app = typer.Typer(
@@ -32,6 +35,7 @@ app = typer.Typer(
 data_app = typer.Typer(help="Data sets: what there is, and downloads.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 app.add_typer(cli_targets.app)
+app.add_typer(cli_shots.app)
 
 Seed = Annotated[int, typer.Option("--seed", help="Root seed of every random stream.")]
 Seeds = Annotated[int, typer.Option("--seeds", help="Number of paired seeds.")]
@@ -163,6 +167,15 @@ def train(
     expert_hidden: Annotated[
         int | None, typer.Option("--expert-hidden", help="Hidden units per expert; default none.")
     ] = None,
+    noise: Annotated[
+        str | None,
+        typer.Option(
+            "--noise", help="Train a circuit under noise: placement=gate,depolarizing=.02"
+        ),
+    ] = None,
+    trained_for: Annotated[
+        str, typer.Option("--for", help="Train the first seed for a target too: ibm:fake_boston")
+    ] = "",
     seeds: Seeds = 1,
     trials: Trials = 1,
     seed: Seed = 0,
@@ -182,10 +195,15 @@ def train(
     name, options = name_and_options(router, "router")
     if layers is not None:
         options["layers"] = layers
+    if noise is not None:
+        options["noise"] = noise
+    if trained_for:
+        named("hardware_runs.treatments:check")(trained_for, name)
     plan = single(
         setup(seed, seeds, trials),
         source=data,
         target=target,
+        trained_for=trained_for,
         config=TrainConfig(
             epochs, batch_size, patience=patience, layerwise=layerwise, device=device
         ),
@@ -257,20 +275,21 @@ def claims(
 
     from qmoe.claims import CLAIMS, disagreements, judged, with_verdicts
     from qmoe.claims.written import as_json, blocks, heading
-    from qmoe.evidence import of_run
+    from qmoe.evidence import parts_of, united
 
     if claim is not None and claim not in {known.id for known in CLAIMS}:
         raise unknown("claim", claim, [known.id for known in CLAIMS])
-    evidence = of_run(run)
+    parts = parts_of(run)
+    evidence = united(parts)
     found = judged(evidence, [known for known in CLAIMS if claim in (None, known.id)])
     if json_:
-        typer.echo(json.dumps(as_json(evidence, found), allow_nan=False))
+        typer.echo(json.dumps(as_json(evidence, found, parts), allow_nan=False))
     else:
         console = Console(highlight=False)
-        console.print(heading(evidence), markup=False)
+        console.print(heading(*parts), markup=False)
         for block in blocks(evidence, found):
             console.print(block)
-    wrong = disagreements(evidence)
+    wrong = disagreements(*parts)
     if wrong:
         raise QmoeError(f"stored verdicts are not derived again: {'; '.join(wrong)}")
     if export is not None:

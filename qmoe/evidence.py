@@ -10,7 +10,7 @@ import gzip
 import hashlib
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import resources
 from operator import attrgetter
 from pathlib import Path
@@ -29,8 +29,11 @@ FORMAT: Final = 1
 NAME: Final = "evidence.json.gz"
 MAX_PACKED_BYTES = 32 * 2**20
 MAX_BYTES = 128 * 2**20
-COMMITTED = ("ledger", "paper.json.gz")
-"""Where the committed evidence stands in the package."""
+LEDGER: Final = "ledger"
+COMMITTED: Final = ("paper.json.gz", "noise.json.gz")
+"""The committed evidence, in this folder of the package; the first has to be there."""
+BY_SEED: Final = ("accuracy under noise",)
+"""The figures whose values by seed verdicts rest on."""
 
 Part = TypeVar("Part", CellResult, Figures)
 Rounded = tuple[float | None, float | None, float | None]
@@ -93,8 +96,12 @@ class Evidence(BaseModel):
         return _digest(self.model_dump(mode="json"))
 
     def small(self) -> Evidence:
-        """Without what no verdict needs; see `CellResult.small`."""
-        return self.model_copy(update={"results": tuple(r.small() for r in self.results)})
+        """Without what no verdict needs: other values by seed; for cells see `CellResult.small`."""
+        results = tuple(r.small() for r in self.results)
+        figures = tuple(
+            f.model_copy(update={"figures": tuple(map(_small, f.figures))}) for f in self.figures
+        )
+        return self.model_copy(update={"results": results, "figures": figures})
 
     def find(
         self, *, dataset: str, router: str, experts: int, protocol: str = "controlled"
@@ -162,8 +169,8 @@ class Evidence(BaseModel):
             raise _not_chosen(content, error, place) or damaged(place, error) from error
 
 
-def of_run(run: str | None, root: Path = ROOT) -> Evidence:
-    """The evidence of a run (its folder, its id, or "latest"), in a file, or as committed.
+def parts_of(run: str | None, root: Path = ROOT) -> tuple[Evidence, ...]:
+    """The evidence of a run (its folder, its id, or "latest"), in a file, or all that is committed.
 
     Raises:
         InputError: There is none, or it is damaged; as `Evidence.read`.
@@ -171,8 +178,56 @@ def of_run(run: str | None, root: Path = ROOT) -> Evidence:
     if run is None:
         return _committed()
     if Path(run).is_file():
-        return Evidence.read(Path(run))
-    return Evidence.read(Run.open(run, root).path / NAME)
+        return (Evidence.read(Path(run)),)
+    return (Evidence.read(Run.open(run, root).path / NAME),)
+
+
+def of_run(run: str | None, root: Path = ROOT) -> Evidence:
+    """The same as one; errors as in `parts_of` and `united`."""
+    return united(parts_of(run, root))
+
+
+def united(parts: Sequence[Evidence]) -> Evidence:
+    """Several runs' evidence as one, without verdicts: these are each part's own.
+
+    A cell or measurement of several runs is taken from the first. The provenance is that of the
+    first run.
+
+    Raises:
+        QmoeError: Two runs have different counts or figures for one.
+    """
+    first, *others = parts
+    if not others:
+        return first
+    studies: dict[str, tuple[str, ...]] = {}
+    for part in parts:
+        for study, asked in part.studies.items():
+            studies[study] = tuple(dict.fromkeys((*studies.get(study, ()), *asked)))
+    return Evidence(
+        provenance=first.provenance,
+        results=_once([r for part in parts for r in part.results]),
+        figures=_once([f for part in parts for f in part.figures]),
+        studies=studies,
+    )
+
+
+def _once(found: Sequence[Part]) -> tuple[Part, ...]:
+    kept: dict[str, Part] = {}
+    for part in found:
+        if _content(kept.setdefault(part.key, part)) != _content(part):
+            raise QmoeError(f"two runs differ in what they found for part {part.key}")
+    return tuple(kept.values())
+
+
+def _content(part: Part) -> object:
+    """What a verdict rests on; not how long it took."""
+    if isinstance(part, Figures):
+        return part.figures
+    return part.seeds, part.chosen, part.validation_correct, part.test_correct, part.train_correct
+
+
+def _small(figure: Figure) -> Figure:
+    return figure if figure.name in BY_SEED else figure.model_copy(update={"per_seed": ()})
 
 
 def evidence_of(run: Run) -> Evidence | None:
@@ -185,15 +240,17 @@ def evidence_of(run: Run) -> Evidence | None:
     return Evidence.read(path) if path.is_file() else None
 
 
-def _committed() -> Evidence:
-    file = resources.files("qmoe").joinpath(*COMMITTED)
-    if not file.is_file():
+def _committed() -> tuple[Evidence, ...]:
+    folder = resources.files("qmoe").joinpath(LEDGER)
+    first, *others = (folder.joinpath(name) for name in COMMITTED)
+    if not first.is_file():
         raise InputError(
             got="an installation without the committed evidence",
-            expected=f"the file {'/'.join(COMMITTED)} in the package",
+            expected=f"the file {LEDGER}/{COMMITTED[0]} in the package",
             do="name a run: qmoe claims latest",
         )
-    return Evidence.from_bytes(file.read_bytes(), "the committed evidence")
+    files = (first, *(file for file in others if file.is_file()))
+    return tuple(Evidence.from_bytes(f.read_bytes(), f"the committed {f.name}") for f in files)
 
 
 def _canonical(content: Any) -> str:

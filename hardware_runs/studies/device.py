@@ -118,7 +118,12 @@ def on_device(
             setting = Setting(compiled, treatment, shots, (cell.root, seed, k))
             for part, seen in both(setting, parts, clean, trained):
                 found.setdefault((part.name, treatment.name), []).append(seen)
-    labels = {"target": target, "router": result.router, "dataset": result.dataset, "shots": shots}
+    labels: dict[str, Scalar] = {
+        "target": target,
+        "router": result.router,
+        "dataset": result.dataset,
+        "shots": shots,
+    }
     return tuple(_figures(labels, parts, found))
 
 

@@ -10,8 +10,12 @@ from qmoe.evidence import Evidence
 from qmoe.stats import MARGIN, Word
 from qmoe.studies import families
 
-Metric = Literal["test accuracy", "steps to target"]
-MARGINS: Final[Mapping[Metric, float]] = {"test accuracy": MARGIN, "steps to target": 10.0}
+Metric = Literal["test accuracy", "steps to target", "accuracy lost to noise"]
+MARGINS: Final[Mapping[Metric, float]] = {
+    "test accuracy": MARGIN,
+    "steps to target": 10.0,
+    "accuracy lost to noise": MARGIN,
+}
 """What a difference has to reach to matter; 10 steps are one interval between evaluations."""
 
 MOONS: Final = tuple(str(data) for data in families.MOONS)
@@ -40,14 +44,17 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """The outcome of a claim about numbers that need no statistics."""
+    """The outcome of a claim that no comparison of two routers decides.
 
-    agrees: bool
+    `agrees` says of each of its parts whether it speaks for the claim, None where that is open.
+    """
+
+    agrees: tuple[bool | None, ...]
     measured: tuple[str, ...]
     reason: str
 
 
-Rule = Callable[[Evidence], Counted]
+Rule = Callable[[Evidence, "Claim"], Counted]
 """Judges a claim by stored figures; raises `NotStoredError`."""
 Context = Callable[[Evidence, "Claim"], Sequence[str]]
 """Exploratory lines beside a verdict; none where the figures are not stored."""
@@ -64,13 +71,15 @@ class Claim:
         test: What decides it here.
         study: The study that trains and measures what it needs.
         pairs: The registered comparisons, one Holm family.
+        losses: Registered comparisons of the accuracy lost to noise, another Holm family: `better`
+            is the side that loses more.
         experts: Experts of both routers of every pair.
-        metric: What is compared.
+        metric: What is compared in `pairs`.
         predicts: Words that speak for the claim.
         contradicts: Words that speak against it. All others leave it open.
         rule: Where a count or a calculation decides, and no comparison.
-        needs: What is lacking to judge it at all.
         scope: The part of the claim that is judged, where it is not all of it.
+        without_losses: The same while the evidence has the pairs and lacks the losses.
         context: What is shown beside the verdict.
     """
 
@@ -80,33 +89,45 @@ class Claim:
     test: str
     study: str = ""
     pairs: tuple[Pair, ...] = ()
+    losses: tuple[Pair, ...] = ()
     experts: int = 4
     metric: Metric = "test accuracy"
     predicts: frozenset[Word] = frozenset(("better",))
     contradicts: frozenset[Word] = frozenset(("equivalent", "worse"))
     rule: Rule | None = None
-    needs: str = ""
     scope: str = ""
+    without_losses: str = ""
     context: tuple[Context, ...] = ()
 
     @property
     def command(self) -> str:
         """The shell line that finds its figures anew and then judges them."""
-        return f"qmoe study {self.study} && qmoe claims latest --claim {self.id}"
+        return f"qmoe {self.job} && qmoe claims latest --claim {self.id}"
+
+    @property
+    def job(self) -> str:
+        """The command that finds its figures; noise has a suite of its own."""
+        return "run noise" if self.study == "noise" else f"study {self.study}"
 
 
 def verdict(words: Sequence[Word], claim: Claim) -> ClaimWord:
-    """The word for a claim whose registered comparisons came out as `words`.
+    """The word for a claim whose registered comparisons came out as `words`."""
+    return combined(
+        [True if w in claim.predicts else False if w in claim.contradicts else None for w in words]
+    )
 
-    - `holds`: every comparison came out as the claim predicts;
-    - `does not hold`: every comparison contradicts it;
-    - `partly`: some came out as predicted, and some contradict it;
+
+def combined(agrees: Sequence[bool | None]) -> ClaimWord:
+    """The word for a claim whose parts speak for it, against it, or (None) neither.
+
+    - `holds`: every part speaks for it;
+    - `does not hold`: every part speaks against it;
+    - `partly`: some speak for it, and some against it;
     - `undecided`: anything else, such as comparisons that are inconclusive or untuned.
     """
-    for_it = sum(word in claim.predicts for word in words)
-    against = sum(word in claim.contradicts for word in words)
-    if words and for_it == len(words):
+    found = set(agrees)
+    if found == {True}:
         return "holds"
-    if words and against == len(words):
+    if found == {False}:
         return "does not hold"
-    return "partly" if for_it and against else "undecided"
+    return "partly" if {True, False} <= found else "undecided"

@@ -42,14 +42,24 @@ class Comparison:
     difference: Score
     verdict: Verdict
 
+    @property
+    def name(self) -> str:
+        """What it is called among the comparisons of its claim."""
+        lost = self.metric == "accuracy lost to noise"
+        return f"{self.pair.name}, {self.metric}" if lost else self.pair.name
+
     def __str__(self) -> str:
         spec, unit = (".1f", " steps") if self.metric == "steps to target" else (".3f", "")
         first = f"{named(self.pair.router, self.a_parameters)} {self.a:{spec}}"
         second = f"{named(self.pair.control, self.b_parameters)} {self.b:{spec}}"
         level = f"{100 * self.verdict.level:.4g} % interval"
+        what, word = f"{self.verdict.n} seeds", str(self.verdict.word)
+        if self.metric == "accuracy lost to noise":
+            what = f"{what}, {self.metric}"
+            word = {"better": "loses more", "worse": "loses less"}.get(word, word)
         return (
-            f"{self.pair.dataset}, {self.verdict.n} seeds: {first} against {second}: difference "
-            f"{self.difference:+{spec}}{unit} ({level}): {self.verdict.word}"
+            f"{self.pair.dataset}, {what}: {first} against {second}: difference "
+            f"{self.difference:+{spec}}{unit} ({level}): {word}"
         )
 
 

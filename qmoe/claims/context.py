@@ -26,7 +26,7 @@ from qmoe.evidence import Evidence
 from qmoe.figure import Figure
 from qmoe.metrics import ACCURACY_RANGE, mean_score, paired_difference
 from qmoe.record import Scalar
-from qmoe.stats import best_control
+from qmoe.stats import BestControl, best_control
 from qmoe.survival import time_to_target
 
 _NO_CONTROL = (QUANTUM, "ceiling", "single")
@@ -43,22 +43,29 @@ def _best_controls(evidence: Evidence, claim: Claim) -> Iterator[str]:
             router = one(evidence, claim, pair.dataset, pair.router)
         except NotStoredError:
             continue
-        controls = {r.router: r for r in _like(evidence, router) if _is_control(r)}
-        if not controls:
+        best = best_of(evidence, router)
+        if best is None:
             continue
-        best = best_control(
-            {name: r.validation_accuracy for name, r in controls.items()},
-            {name: r.accuracy for name, r in controls.items()},
-            {name: r.router_parameters for name, r in controls.items()},
-        )
         difference = paired_difference(router.accuracy, best.test, overlap=router.overlap)
         score = mean_score(best.test, limits=ACCURACY_RANGE, overlap=router.overlap)
         often = sorted(best.often.items(), key=lambda item: -item[1])
         names = ", ".join(f"{name} {count} times" for name, count in often if count)
         yield (
-            f"{pair.dataset}: best of {len(controls)} controls, chosen on validation per seed "
+            f"{pair.dataset}: best of {len(best.often)} controls, chosen on validation per seed "
             f"({names}) {score}; {pair.router} minus it {difference:+.3f}"
         )
+
+
+def best_of(evidence: Evidence, router: CellResult) -> BestControl | None:
+    """The controls of a router, chosen from on validation per seed; None where there are none."""
+    controls = {r.router: r for r in _like(evidence, router) if _is_control(r)}
+    if not controls:
+        return None
+    return best_control(
+        {name: r.validation_accuracy for name, r in controls.items()},
+        {name: r.accuracy for name, r in controls.items()},
+        {name: r.router_parameters for name, r in controls.items()},
+    )
 
 
 def against(*controls: str) -> Context:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from qmoe.claims.claim import Counted, NotStoredError
+from qmoe.claims.claim import Claim, Counted, NotStoredError
 from qmoe.evidence import Evidence
 
 PUBLISHED_ETA = {"quantum": 7.14, "classical": 2.79}
 HALF_A_DIGIT = 0.005
 
 
-def eta(evidence: Evidence) -> Counted:
+def eta(evidence: Evidence, claim: Claim) -> Counted:
     """C3: whether one reading of accuracy / log(1 + P) gives both published figures.
 
     A reading is a base of the logarithm and a unit of the accuracy, with the accuracies and
@@ -33,7 +33,7 @@ def eta(evidence: Evidence) -> Counted:
     agree = sum(missed(reading) <= HALF_A_DIGIT for reading in whole)
     base, unit = nearest
     return Counted(
-        agree > 0,
+        (agree > 0,),
         (
             f"nearest of {len(whole)} readings, base {base} and accuracy in {unit}: "
             f"{whole[nearest]['quantum']:.2f} against {whole[nearest]['classical']:.2f}",
@@ -43,7 +43,7 @@ def eta(evidence: Evidence) -> Counted:
     )
 
 
-def adjoint_passes(evidence: Evidence) -> Counted:
+def adjoint_passes(evidence: Evidence, claim: Claim) -> Counted:
     """C9: whether the adjoint gradient's passes over the circuit do not grow with P."""
     passes: dict[int, float] = {}
     for figure in evidence.figures_named("passes per gradient"):
@@ -57,7 +57,7 @@ def adjoint_passes(evidence: Evidence) -> Counted:
     constant = len(set(passes.values())) == 1
     text = ", ".join(f"P = {p}: {passes[p]:g}" for p in sorted(passes))
     return Counted(
-        constant,
+        (constant,),
         (f"passes over the circuit for one adjoint gradient of one input: {text}",),
         f"From P = {min(passes)} to {max(passes)} the number of passes "
         f"{'stays the same' if constant else 'changes'}; each pass applies every gate, so that "

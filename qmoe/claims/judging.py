@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from qmoe.claims.claim import Claim, ClaimWord, NotStoredError, verdict
+from qmoe.claims.claim import Claim, ClaimWord, NotStoredError, combined, verdict
 from qmoe.claims.compared import Comparison, compared
+from qmoe.claims.noisy import lost
 from qmoe.claims.table import CLAIMS
 from qmoe.evidence import Evidence, Rounded, StoredVerdict
 from qmoe.metrics import Score
@@ -20,11 +21,12 @@ TOLERANCE = 2e-6
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A claim with what the evidence says about it."""
+    """A claim with what the evidence says about it; `scope` is the part that the verdict is on."""
 
     claim: Claim
     verdict: ClaimWord
     reason: str
+    scope: str = ""
     measured: tuple[str, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
 
@@ -40,18 +42,27 @@ def beside(evidence: Evidence, claim: Claim) -> tuple[str, ...]:
 
 
 def _judged(evidence: Evidence, claim: Claim) -> Judged:
-    if claim.needs:
-        return Judged(claim, "not judged yet", f"{claim.needs}.")
     try:
         if claim.rule is not None:
-            counted = claim.rule(evidence)
-            word: ClaimWord = "holds" if counted.agrees else "does not hold"
-            return Judged(claim, word, counted.reason, counted.measured)
+            counted = claim.rule(evidence, claim)
+            word = combined(counted.agrees)
+            return Judged(claim, word, counted.reason, claim.scope, counted.measured)
         found = compared(evidence, claim)
+        if not found:
+            return _compared(claim, lost(evidence, claim))
     except NotStoredError as missing:
         return Judged(claim, "not judged yet", f"The evidence lacks {missing}.")
+    try:
+        return _compared(claim, (*found, *lost(evidence, claim)))
+    except NotStoredError as missing:
+        half = _compared(claim, found)
+        reason = f"{half.reason} Of noise, the evidence lacks {missing}: qmoe run noise finds it."
+        return replace(half, reason=reason, scope=claim.without_losses)
+
+
+def _compared(claim: Claim, found: tuple[Comparison, ...]) -> Judged:
     word = verdict([c.verdict.word for c in found], claim)
-    return Judged(claim, word, _reason(claim, found), tuple(map(str, found)), found)
+    return Judged(claim, word, _reason(claim, found), claim.scope, tuple(map(str, found)), found)
 
 
 def _reason(claim: Claim, found: Sequence[Comparison]) -> str:
@@ -72,8 +83,8 @@ def stored(found: Sequence[Judged]) -> dict[str, StoredVerdict]:
     return {
         one.claim.id: StoredVerdict(
             verdict=one.verdict,
-            words={c.pair.name: c.verdict.word for c in one.comparisons},
-            figures={c.pair.name: _rounded(c.difference) for c in one.comparisons},
+            words={c.name: c.verdict.word for c in one.comparisons},
+            figures={c.name: _rounded(c.difference) for c in one.comparisons},
         )
         for one in found
     }
@@ -84,11 +95,15 @@ def with_verdicts(evidence: Evidence) -> Evidence:
     return evidence.model_copy(update={"verdicts": stored(judged(evidence))})
 
 
-def disagreements(evidence: Evidence) -> tuple[str, ...]:
+def disagreements(*parts: Evidence) -> tuple[str, ...]:
     """Where the verdicts stored in evidence are not those that its results give, in words.
 
-    Empty as well where none are stored.
+    Each part is judged alone. Empty as well where none are stored.
     """
+    return tuple(line for part in parts for line in _disagreements(part))
+
+
+def _disagreements(evidence: Evidence) -> tuple[str, ...]:
     if not evidence.verdicts:
         return ()
     derived = stored(judged(evidence))

@@ -14,18 +14,24 @@ from qmoe.claims.judging import Judged, beside
 from qmoe.evidence import Evidence
 from qmoe.metrics import Score
 
-SCALE = "The trained circuits have 2 to 8 qubits and are simulated exactly, without noise."
+SCALE = (
+    "The trained circuits have 2 to 8 qubits and are simulated, without noise unless it is named."
+)
 STYLES: dict[ClaimWord, str] = {"not judged yet": "dim", "undecided": "bold"}
 
 
-def heading(evidence: Evidence) -> str:
+def heading(*parts: Evidence) -> str:
     """Where the figures come from, and at what scale."""
-    made = evidence.provenance
-    commit = f", commit {made.commit[:12]}" if made.commit else ""
     return (
-        f"Judged from the results of {made.command!r} (qmoe {made.qmoe}{commit}, {made.created}).\n"
+        f"Judged from the results of {' and of '.join(_origin(part) for part in parts)}.\n"
         f"{SCALE} Intervals of means are at 95 %; those of differences at the level of the verdict."
     )
+
+
+def _origin(evidence: Evidence) -> str:
+    made = evidence.provenance
+    commit = f", commit {made.commit[:12]}" if made.commit else ""
+    return f"{made.command!r} (qmoe {made.qmoe}{commit}, {made.created})"
 
 
 def blocks(evidence: Evidence, found: Sequence[Judged]) -> Iterator[Table]:
@@ -58,19 +64,25 @@ def _lines(evidence: Evidence, one: Judged) -> Iterator[tuple[str, str]]:
 
 def said(one: Judged) -> str:
     """The verdict, with the part of the claim that it is about."""
-    scope = one.claim.scope if one.verdict != "not judged yet" else ""
-    return f"{one.verdict} ({scope})" if scope else one.verdict
+    return f"{one.verdict} ({one.scope})" if one.scope else one.verdict
 
 
-def as_json(evidence: Evidence, found: Sequence[Judged]) -> dict[str, Any]:
-    """The ledger as JSON values."""
+def as_json(
+    evidence: Evidence, found: Sequence[Judged], parts: Sequence[Evidence] = ()
+) -> dict[str, Any]:
+    """The ledger as JSON values; `parts` are those that the evidence was united from."""
     return {
-        "evidence": {
-            "digest": evidence.digest,
-            "provenance": evidence.provenance.model_dump(mode="json"),
-        },
+        "evidence": _named(evidence),
+        "parts": [_named(part) for part in parts or (evidence,)],
         "scale": SCALE,
         "claims": [_claim(evidence, one) for one in found],
+    }
+
+
+def _named(evidence: Evidence) -> dict[str, Any]:
+    return {
+        "digest": evidence.digest,
+        "provenance": evidence.provenance.model_dump(mode="json"),
     }
 
 
@@ -83,7 +95,7 @@ def _claim(evidence: Evidence, one: Judged) -> dict[str, Any]:
         "test": claim.test,
         "measured": list(one.measured),
         "verdict": one.verdict,
-        "scope": claim.scope,
+        "scope": one.scope,
         "reason": one.reason,
         "context": list(beside(evidence, claim)),
         "command": claim.command if claim.study else None,

@@ -18,6 +18,7 @@ from qmoe.record import Record
 from qmoe.report.device import Devices, device_table, devices
 from qmoe.report.efficiency import eta_table
 from qmoe.report.marks import marks
+from qmoe.report.noise import Noise, noise_of, noise_table
 from qmoe.report.searches import Searches, searches
 from qmoe.report.sections import MOST_DRAWN, sections
 from qmoe.report.tables import WIDTH
@@ -48,8 +49,9 @@ def write_report(run: Run, out: Path) -> Path:
     `comparisons.csv` (`qmoe.results.comparisons`); `eta.csv` where study `efficiency` ran
     (`qmoe.report.efficiency.eta_table`); `targets.csv` where a router ran on targets
     (`qmoe.report.targets.target_table`); `devices.csv` where treatments were compared on devices
-    (`qmoe.report.device.device_table`). Equal runs give equal files. Earlier ones are replaced,
-    each at once, and only after everything has been rendered.
+    (`qmoe.report.device.device_table`); `noise.csv` where study `noise` ran
+    (`qmoe.report.noise.noise_table`). Equal runs give equal files. Earlier ones are replaced, each
+    at once, and only after everything has been rendered.
 
     Raises:
         InputError: the run holds no records, is damaged, or the folder cannot be written.
@@ -63,11 +65,12 @@ def write_report(run: Run, out: Path) -> Path:
     frame = table(run.records)
     evidence = evidence_of(run)
     etas, ran, treated = eta_table(evidence), targets(evidence), devices(evidence)
+    noisy = noise_of(evidence)
     texts = {
         "results.csv": _csv(frame),
         "summary.csv": _csv(summary(frame)),
         "comparisons.csv": _csv(comparisons(frame)),
-        PAGE: render(run, frame, searches(evidence), ran, treated, etas=etas is not None),
+        PAGE: render(run, frame, searches(evidence), ran, treated, noisy, etas=etas is not None),
     }
     if etas is not None:
         texts["eta.csv"] = _csv(etas)
@@ -75,6 +78,8 @@ def write_report(run: Run, out: Path) -> Path:
         texts["targets.csv"] = _csv(target_table(ran))
     if treated is not None:
         texts["devices.csv"] = _csv(device_table(treated))
+    if noisy is not None:
+        texts["noise.csv"] = _csv(noise_table(noisy))
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
@@ -99,6 +104,7 @@ def render(
     searched: Searches,
     ran: Targets | None,
     treated: Devices | None,
+    noisy: Noise | None,
     *,
     etas: bool,
 ) -> str:
@@ -126,6 +132,7 @@ def render(
             hardware="device" in sources,
             targets=ran,
             devices=treated,
+            noise=noisy,
             warnings=_warnings(run.records),
             etas=etas,
             total=len(frame),
