@@ -15,13 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backends import load
-from backends.base import Compiled, Exact
+from backends.base import Compiled
 from backends.disturb import Disturbed
 from backends.execute import Executed, Overhead, execute
 from backends.mitigation import Plain
 from backends.mitigation import load as mitigation
 from hardware_runs.recommend import RAW
-from qmoe.agreement import LEAST_ROOM, shot_floor, total_variation
+from hardware_runs.scores import Asked, retained
+from qmoe.agreement import shot_floor
 from qmoe.bench import bench_of
 from qmoe.data import Prepared
 from qmoe.refit import refit
@@ -186,29 +187,18 @@ def _seen(
     before: Overhead,
 ) -> Seen:
     spent = got.overhead
-    ideal = _exact(routed, X)
-    answer = routed.answer(X, got.probabilities)
-    best = clean.answer(X, _exact(clean, X))
-    own = routed.answer(X, ideal)
-    accuracy, exact, even = (
-        float((said.probabilities.argmax(1) == y).mean()) for said in (answer, best, clean.even(X))
-    )
-    room = exact - even
+    asked, best = Asked.of(routed, X, y), Asked.of(clean, X, y)
+    accuracy, exact = asked.score("accuracy", got.probabilities), best.score("accuracy", best.ideal)
+    even = float((clean.even(X).probabilities.argmax(1) == y).mean())
     return Seen(
         accuracy=accuracy,
         exact=exact,
-        retention=(accuracy - even) / room if room >= LEAST_ROOM else None,
-        distance=float(total_variation(got.probabilities, ideal).mean()),
-        floor=float(shot_floor(ideal, max(1, got.overhead.shots // len(X))).mean()),
-        agreement=float((answer.gate_weights.argmax(1) == own.gate_weights.argmax(1)).mean()),
+        retention=retained(accuracy, exact, even),
+        distance=asked.score("total variation", got.probabilities),
+        floor=float(shot_floor(asked.ideal, max(1, spent.shots // len(X))).mean()),
+        agreement=asked.score("top-1 agreement", got.probabilities),
         clipped=got.clipped,
         overhead=Overhead(
             before.circuits + spent.circuits, before.shots + spent.shots, spent.gamma
         ),
     )
-
-
-def _exact(routed: RoutedCircuit, X: Array) -> Array:
-    cpu = load("torch")
-    assert isinstance(cpu, Exact)
-    return cpu.probabilities(cpu.compile(routed.template), routed.features(X))

@@ -23,13 +23,12 @@ from hardware_runs.treatments import train_for
 from qmoe.angles import whole
 from qmoe.cell import Cell, CellResult
 from qmoe.figure import Figure, Measurement
-from qmoe.metrics import mean_score
 from qmoe.plan import Plan
 from qmoe.record import Scalar
 from qmoe.retrained import retrained
 from qmoe.stats import Sample, judge
 from qmoe.studies.families import MOONS, cell, quantum
-from qmoe.studies.figures import plain, scored
+from qmoe.studies.figures import over_seeds, plain, scored
 from qmoe.suite import Setup
 
 VALIDATION, TEST = 200, 500
@@ -148,10 +147,10 @@ def _figures(
             seen = found[part.name, treatment.name]
             own = {**where, "treatment": treatment.name}
             for name, field in _NAMES.items():
-                yield _per_seed(name, own, [getattr(one, field) for one in seen])
+                yield over_seeds(name, own, [getattr(one, field) for one in seen])
         raw = found[part.name, RAW]
-        yield _per_seed("exact accuracy", where, [one.exact for one in raw])
-        yield _per_seed("device shot floor", where, [one.floor for one in raw])
+        yield over_seeds("exact accuracy", where, [one.exact for one in raw])
+        yield over_seeds("device shot floor", where, [one.floor for one in raw])
     for treatment in TREATMENTS:
         spent = found["test", treatment.name][0].overhead
         own = {**labels, "treatment": treatment.name}
@@ -184,11 +183,3 @@ def _verdict(labels: Mapping[str, Scalar], raw: Sequence[Seen]) -> Figure:
     (word,) = judge([Sample(str(labels["target"]), a, b, "new data + new init", tuned=True)])
     note = f"{word.word} ({100 * word.level:.4g} % interval, margin {word.margin:g})"
     return scored("device minus exact accuracy", labels, word.difference, note=note)
-
-
-def _per_seed(name: str, labels: Mapping[str, Scalar], values: Sequence[float | None]) -> Figure:
-    known = [value for value in values if value is not None]
-    rounded = tuple(None if value is None else round(value, 5) for value in values)
-    if not known:
-        return plain(name, labels, None).model_copy(update={"per_seed": rounded})
-    return scored(name, labels, mean_score(known)).model_copy(update={"per_seed": rounded})

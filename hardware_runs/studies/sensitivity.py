@@ -29,7 +29,8 @@ from backends.disturb import (
 )
 from backends.registry import absent
 from backends.twin import Twin, predict
-from hardware_runs.studies.devices import DEVICES, FIGURES, Asked, over_routers, retained
+from hardware_runs.scores import FIGURES, Asked, retained
+from hardware_runs.studies.devices import DEVICES
 from hardware_runs.treated import Checkpoint, checkpoints
 from qmoe.angles import whole
 from qmoe.cell import Cell, CellResult
@@ -40,7 +41,7 @@ from qmoe.plan import Plan
 from qmoe.record import Scalar
 from qmoe.retrained import retrained
 from qmoe.studies.families import MOONS, Family, cell
-from qmoe.studies.figures import plain, scored
+from qmoe.studies.figures import over_seeds, plain, scored
 from qmoe.suite import Setup
 
 DATA = MOONS[1]
@@ -202,7 +203,7 @@ def _disturbed(
         yield scored("prediction coverage", shot, wilson(sum(hits), len(hits)), note=note)
         if effect != "none":
             means = [float(np.mean(each)) for each in change[effect, strength, name]]
-            yield over_routers("effect of the disturbance", {**own, "shots": 0}, means)
+            yield over_seeds("effect of the disturbance", {**own, "shots": 0}, means)
 
 
 def _folded(
@@ -235,4 +236,4 @@ def _folded(
                 kept.setdefault(name, []).append(value)
         for name, values in kept.items():
             own = {**labels, "scale": scale, "figure": name, "shots": 0}
-            yield over_routers("retention by folding", own, values)
+            yield over_seeds("retention by folding", own, values)

@@ -9,17 +9,16 @@ no noise, and stand beside them as ordinary cells on the same data and seeds.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
-
-import numpy as np
 
 from qmoe.cell import Cell, CellResult
 from qmoe.data import DataSpec
 from qmoe.errors import unknown
 from qmoe.figure import Figure, Measurement
-from qmoe.metrics import ACCURACY_RANGE, mean_score
+from qmoe.metrics import ACCURACY_RANGE
 from qmoe.plan import Plan
 from qmoe.retrained import retrained
 from qmoe.studies.ablation import NOTEBOOK
@@ -35,7 +34,7 @@ from qmoe.studies.families import (
     mlp,
     quantum,
 )
-from qmoe.studies.figures import Labels, plain, scored
+from qmoe.studies.figures import Labels, over_seeds
 from qmoe.suite import Setup
 from qmoe.tolerance import depolarizing, kept, under
 from qmoe.train import TrainConfig
@@ -53,7 +52,6 @@ SHOTS = (100, 1000, 4000)
 USUAL = 1000
 TRAINED = ("clean", "noise-aware", "temperature")
 CONTROLS: tuple[Family, ...] = (LINEAR, mlp(4), mlp(16), TRIG, PRODUCT, CONSTANT)
-DIGITS = 5
 
 PUBLISHED: Mapping[float, float] = {
     **{0.0: 1.0, 0.02: 0.982, 0.05: 0.989, 0.1: 0.994, 0.15: 0.986, 0.2: 0.975}
@@ -172,7 +170,7 @@ def under_noise(
     """
     if trained not in TRAINED:
         raise unknown("training", trained, TRAINED)
-    gate = {"gate": "temperature"} if trained == "temperature" else {}
+    gate: dict[str, Any] = {"gate": "temperature"} if trained == "temperature" else {}
     models = retrained(cell, result, **under(cell, ""), **gate)
     ideal = None if trained == "clean" else kept(models, "")[0].accuracy
     labels: dict[str, Any] = {
@@ -242,18 +240,6 @@ def published(
 
 
 def _figure(name: str, labels: Labels, per_seed: Sequence[float | None], note: str = "") -> Figure:
-    """The mean over seeds with its interval; seeds without a value are left out, and counted."""
-    known = [value for value in per_seed if value is not None]
-    each = tuple(None if v is None else round(v, DIGITS) for v in per_seed)
-    if not known:
-        made = plain(name, labels, None, "an even gate answers as well")
-    else:
-        limits = (-np.inf, np.inf) if name.startswith("routing retention") else ACCURACY_RANGE
-        if len(known) < len(each):
-            note = f"{len(known)} of {len(each)} seeds: an even gate answers as well for the others"
-        made = scored(name, labels, mean_score(known, limits=limits), note=note)
-    ends = {
-        key: None if value is None else round(value, DIGITS + 1)
-        for key, value in (("value", made.value), ("low", made.low), ("high", made.high))
-    }
-    return made.model_copy(update={**ends, "per_seed": each})
+    retained = name.startswith("routing retention")
+    limits = (-math.inf, math.inf) if retained else ACCURACY_RANGE
+    return over_seeds(name, labels, per_seed, note=note, limits=limits)

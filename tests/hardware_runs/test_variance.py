@@ -41,8 +41,8 @@ def averaged(shared: bool, repeats: int = 400) -> Iterator[tuple[str, float, flo
 def test_components_are_estimated_without_bias():
     for name, mean, error in averaged(shared=False):
         assert abs(mean - getattr(PLANTED, name)) < 4.5 * error, name
-        # sharp enough to tell a variance from one that is off by a tenth
-        assert error < 0.02 * getattr(PLANTED, name), name
+        # sharp enough to tell a variance from one that is off by a quarter
+        assert error < 0.05 * getattr(PLANTED, name), name
 
 
 def test_what_a_draw_shares_counts_as_often_as_there_are_inputs():
