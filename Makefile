@@ -29,7 +29,7 @@ $(VENV)/targets: $(VENV)/base
 	touch $@
 
 $(VENV)/dev: $(VENV)/targets
-	$(PIP) -e '.[dev]'
+	$(PIP) -e '.[mitigation,dev]'
 	touch $@
 
 $(VENV)/peers: $(VENV)/dev

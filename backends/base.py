@@ -31,6 +31,7 @@ __all__ = [
     "TargetInfo",
     "check_features",
     "compiled",
+    "foldable",
     "sample",
     "wait",
 ]
@@ -42,7 +43,11 @@ Status = Literal["submitted", "running", "done", "failed", "cancelled"]
 
 @runtime_checkable
 class Backend(Protocol):
-    """A target. `source` says what its results are; `spec` is its canonical name."""
+    """A target. `source` says what its results are; `spec` is its canonical name.
+
+    One that compiles again what it is sent, so that folds or twirls may vanish, says so with an
+    attribute `foldable` that is False.
+    """
 
     spec: str
     source: Source
@@ -161,6 +166,11 @@ class TargetInfo:
     error_readout: float | None = None
     calibrated_at: str | None = None
     note: str = ""
+
+
+def foldable(backend: Backend) -> bool:
+    """Whether the native circuit is what runs; a backend that says nothing promises it."""
+    return bool(getattr(backend, "foldable", True))
 
 
 def sample(

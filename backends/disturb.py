@@ -12,7 +12,7 @@ from dataclasses import fields, replace
 
 from numpy.typing import ArrayLike
 
-from backends.base import Backend, Compiled, Counts, Probabilities, check_features, sample
+from backends.base import Backend, Compiled, Counts, Probabilities, check_features, foldable, sample
 from backends.effects import KINDS, Crosstalk, Disturbance, Drift, OverRotation, PairedReadout
 from backends.twin import Twin
 from qmoe.circuit import Circuit
@@ -44,7 +44,7 @@ class Disturbed:
 
     def __init__(self, inner: Backend, disturbances: Iterable[Disturbance]) -> None:
         self.inner, self.disturbances = inner, tuple(disturbances)
-        self.foldable = bool(getattr(inner, "foldable", True))
+        self.foldable = foldable(inner)
         self.spec = f"{inner.spec}~{written(self.disturbances)}"
         self._twin = Twin(inner)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from backends.base import Backend, Exact, check_features, sample
+from backends.base import Backend, Exact, check_features, foldable, sample
 from backends.compiled import Compiled
 from backends.mitigation.base import Job, Mitigation, Run, Values, project
 from qmoe.agreement import total_variation
@@ -88,8 +88,7 @@ def execute(
     else:
         whole(shots, "shots", 1)
     whole(seed, "seed")
-    foldable = bool(getattr(backend, "foldable", True))
-    ready = mitigation.on(Job(compiled, x, foldable, backend.spec))
+    ready = mitigation.on(Job(compiled, x, foldable(backend), backend.spec))
     runs = ready.expand((Run(compiled.native),), expansion_stream(seed))
     spent = check_budget(runs, shots, len(x))
     # all of them before the first runs: what a target does not take costs nothing

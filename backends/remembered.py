@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from numpy.typing import ArrayLike
 
-from backends.base import Backend, Compiled, Counts
+from backends.base import Backend, Compiled, Counts, foldable
 from qmoe.circuit import Circuit
 from qmoe.record import Source
 
@@ -15,7 +15,7 @@ class Remembered:
     def __init__(self, inner: Backend) -> None:
         self.inner = inner
         self.spec, self.source = inner.spec, inner.source
-        self.foldable = bool(getattr(inner, "foldable", True))
+        self.foldable = foldable(inner)
         self._emitted: dict[tuple[Circuit, tuple[str, ...]], Compiled] = {}
 
     spec: str

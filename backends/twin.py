@@ -21,6 +21,7 @@ from backends.base import (
     Probabilities,
     TargetInfo,
     check_features,
+    foldable,
     sample,
 )
 from backends.compiled import Noisy
@@ -42,7 +43,7 @@ class Twin:
     def __init__(self, inner: Backend) -> None:
         self.inner = inner
         self.spec = f"twin:{inner.spec}"
-        self.foldable = bool(getattr(inner, "foldable", True))
+        self.foldable = foldable(inner)
 
     def compile(self, circuit: Circuit) -> Compiled:
         """What the target makes of the circuit, weights and features still free.

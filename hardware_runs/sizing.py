@@ -92,7 +92,7 @@ class Sizing:
 
         reached = "half width" if self.aim.power is None else "finds"
         heads = ("routers", "inputs", "shots", "circuits", "all shots", reached, "shot bias")
-        table = Table(*heads, "shot floor", box=SIMPLE)
+        table = Table(*heads, "shot floor", box=SIMPLE, padding=(0, 0, 0, 1))
         for column in table.columns:
             column.justify = "right"
         for k, plan in enumerate(self.plans):

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from backends.base import Compiled
-from backends.conformance.bench import NATIVE, Bench, Failed, close
+from backends.base import Compiled, foldable
+from backends.conformance.bench import NATIVE, Bench, Failed, NotApplicable, close
 from backends.conformance.predict import Reals, ideal
 from backends.conformance.specimens import random_inputs, specimen
 from qmoe.channel import Channel
@@ -27,6 +27,7 @@ def emit_changes_nothing(bench: Bench) -> str:
 
 def folds_pass(bench: Bench) -> str:
     """A threefold circuit keeps its gates: three times the two-qubit gates, equal in action."""
+    _ours(bench)
     circuit = specimen()
     found = bench.compile(circuit)
     folded = found.native.folded(3)
@@ -40,6 +41,7 @@ def folds_pass(bench: Bench) -> str:
 
 def twirls_pass(bench: Bench) -> str:
     """Inserted x, y and z keep the circuit's action; each x and y is a gate, and none cancels."""
+    _ours(bench)
     circuit = specimen()
     found = bench.compile(circuit)
     for pauli in "xyz":
@@ -50,6 +52,11 @@ def twirls_pass(bench: Bench) -> str:
             raise Failed(f"{again.two_qubit_gates} two-qubit gates", f"{found.two_qubit_gates}")
         _passes(bench, again, circuit)
     return f"pairs of x, y and z before {found.two_qubit_gates} two-qubit gates"
+
+
+def _ours(bench: Bench) -> None:
+    if not foldable(bench.backend):
+        raise NotApplicable("the target compiles again what it is sent, and says so")
 
 
 def _twirled(native: Circuit, pauli: str) -> Circuit:
