@@ -72,7 +72,8 @@ def device(
     options = {"shots": shots, "validation": validation, "test": test, "drift": drift}
     return Plan(
         "device",
-        measurements=tuple(
+        (of,),
+        tuple(
             Measurement("hardware_runs.studies.device:on_device", {"target": spec, **options}, of)
             if absent(spec) is None
             else Measurement("hardware_runs.studies.device:left_out", {"target": spec})

@@ -88,7 +88,8 @@ def sensitivity(
     here = "hardware_runs.studies.sensitivity"
     return Plan(
         "sensitivity",
-        measurements=tuple(
+        (of,),
+        tuple(
             Measurement(f"{here}:on_target", {"target": spec, **options}, of)
             if absent(spec) is None
             else Measurement(f"{here}:left_out", {"target": spec})

@@ -75,7 +75,7 @@ def devices(evidence: Evidence | None) -> Devices | None:
     if evidence is None or STUDY not in evidence.studies:
         return None
     parts = {part.key: part.figures for part in evidence.figures}
-    found = [parts[key] for key in evidence.studies[STUDY]]
+    found = [parts[key] for key in evidence.studies[STUDY] if key in parts]
     ran = [figures[0] for figures in found if figures[0].value is not None]
     if not ran:
         return None

@@ -15,14 +15,12 @@ from markupsafe import Markup
 from qmoe.errors import InputError
 from qmoe.evidence import evidence_of
 from qmoe.record import Record
-from qmoe.report.device import Devices, device_table, devices
-from qmoe.report.efficiency import eta_table
 from qmoe.report.marks import marks
-from qmoe.report.noise import Noise, noise_of, noise_table
+from qmoe.report.parts import Parts
 from qmoe.report.searches import Searches, searches
 from qmoe.report.sections import MOST_DRAWN, sections
+from qmoe.report.sensitivity import FIGURES
 from qmoe.report.tables import WIDTH
-from qmoe.report.targets import Targets, target_table, targets
 from qmoe.report.words import (
     FEW,
     counted,
@@ -46,12 +44,10 @@ def write_report(run: Run, out: Path) -> Path:
 
     The folder gets `index.html`, which loads nothing and runs no script; `results.csv`, one row
     per router and seed (`qmoe.results.load`); `summary.csv` (`qmoe.results.summary`) and
-    `comparisons.csv` (`qmoe.results.comparisons`); `eta.csv` where study `efficiency` ran
-    (`qmoe.report.efficiency.eta_table`); `targets.csv` where a router ran on targets
-    (`qmoe.report.targets.target_table`); `devices.csv` where treatments were compared on devices
-    (`qmoe.report.device.device_table`); `noise.csv` where study `noise` ran
-    (`qmoe.report.noise.noise_table`). Equal runs give equal files. Earlier ones are replaced, each
-    at once, and only after everything has been rendered.
+    `comparisons.csv` (`qmoe.results.comparisons`); and a table of each part of
+    `qmoe.report.parts` that the run has: `eta.csv`, `targets.csv`, `devices.csv`,
+    `sensitivity.csv`, `noise.csv`. Equal runs give equal files. Earlier ones are replaced, each at
+    once, and only after everything has been rendered.
 
     Raises:
         InputError: the run holds no records, is damaged, or the folder cannot be written.
@@ -64,22 +60,14 @@ def write_report(run: Run, out: Path) -> Path:
         )
     frame = table(run.records)
     evidence = evidence_of(run)
-    etas, ran, treated = eta_table(evidence), targets(evidence), devices(evidence)
-    noisy = noise_of(evidence)
+    parts = Parts.of(evidence)
     texts = {
         "results.csv": _csv(frame),
         "summary.csv": _csv(summary(frame)),
         "comparisons.csv": _csv(comparisons(frame)),
-        PAGE: render(run, frame, searches(evidence), ran, treated, noisy, etas=etas is not None),
+        PAGE: render(run, frame, searches(evidence), parts),
+        **{f"{name}.csv": _csv(found) for name, found in parts.tables().items()},
     }
-    if etas is not None:
-        texts["eta.csv"] = _csv(etas)
-    if ran is not None:
-        texts["targets.csv"] = _csv(target_table(ran))
-    if treated is not None:
-        texts["devices.csv"] = _csv(device_table(treated))
-    if noisy is not None:
-        texts["noise.csv"] = _csv(noise_table(noisy))
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
@@ -98,19 +86,11 @@ def write_report(run: Run, out: Path) -> Path:
     return out / PAGE
 
 
-def render(
-    run: Run,
-    frame: pd.DataFrame,
-    searched: Searches,
-    ran: Targets | None,
-    treated: Devices | None,
-    noisy: Noise | None,
-    *,
-    etas: bool,
-) -> str:
-    """The page as text; `frame` is `qmoe.results.load(run)`, `etas` whether eta.csv is beside."""
+def render(run: Run, frame: pd.DataFrame, searched: Searches, parts: Parts) -> str:
+    """The page as text; `frame` is `qmoe.results.load(run)`."""
     styles = marks(zip(frame["router"], frame["family"], strict=True))
     made = sections(frame, run.records, tuple(run.maps()), styles, searched)
+    ran = parts.targets
     more = [row.source for row in ran.rows if row.source] if ran else []
     sources = _unique([*frame["source"], *more])
     return (
@@ -131,10 +111,12 @@ def render(
             sources=[source_label(source) for source in sources],
             hardware="device" in sources,
             targets=ran,
-            devices=treated,
-            noise=noisy,
+            devices=parts.devices,
+            sensitivity=parts.sensitivity,
+            sensitivity_figures=FIGURES,
+            noise=parts.noise,
             warnings=_warnings(run.records),
-            etas=etas,
+            etas=parts.etas is not None,
             total=len(frame),
             plot_width=WIDTH,
         )

@@ -12,9 +12,8 @@ from qmoe.columns import LIKE
 from qmoe.compare import BEST_CONTROL, comparisons
 from qmoe.evidence import evidence_of
 from qmoe.metrics import Score
-from qmoe.report.device import device_lines, device_table, devices
 from qmoe.report.headline import headline, sentence
-from qmoe.report.targets import target_lines, target_table, targets
+from qmoe.report.parts import Parts
 from qmoe.report.words import FEW, ON, counted, written
 from qmoe.results import summary, table
 from qmoe.rundir import Run
@@ -48,25 +47,15 @@ def summary_text(run: Run) -> str:
         if said is not None:
             lines += [said.sentence, *([said.compared] if said.compared else [])]
         lines += [*_verdicts(compared), ""]
-    evidence = evidence_of(run)
-    ran, treated = targets(evidence), devices(evidence)
-    if ran is not None:
-        lines += [*target_lines(ran), ""]
-    if treated is not None:
-        lines += [*device_lines(treated), ""]
+    lines += Parts.of(evidence_of(run)).lines()
     return "\n".join(lines)
 
 
 def summary_json(run: Run) -> dict[str, Any]:
-    """The tables `summary` and `comparisons` of `qmoe.results`, targets and devices, as objects."""
+    """The tables `summary` and `comparisons` of `qmoe.results` and those of the parts."""
     frame = table(run.records)
-    evidence = evidence_of(run)
-    ran, treated = targets(evidence), devices(evidence)
     tables = {"summary": summary(frame), "comparisons": comparisons(frame)}
-    if ran is not None:
-        tables["targets"] = target_table(ran)
-    if treated is not None:
-        tables["devices"] = device_table(treated)
+    tables |= Parts.of(evidence_of(run)).tables()
     return {name: json.loads(each.to_json(orient="records")) for name, each in tables.items()}
 
 
