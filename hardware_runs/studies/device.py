@@ -8,6 +8,7 @@ errors have drifted while layout, confusion and training are those of A.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -23,6 +24,7 @@ from hardware_runs.treatments import train_for
 from qmoe.angles import whole
 from qmoe.cell import Cell, CellResult
 from qmoe.figure import Figure, Measurement
+from qmoe.metrics import ACCURACY_RANGE
 from qmoe.plan import Plan
 from qmoe.record import Scalar
 from qmoe.retrained import retrained
@@ -148,9 +150,11 @@ def _figures(
             seen = found[part.name, treatment.name]
             own = {**where, "treatment": treatment.name}
             for name, field in _NAMES.items():
-                yield over_seeds(name, own, [getattr(one, field) for one in seen])
+                limits = (-math.inf, math.inf) if field == "retention" else ACCURACY_RANGE
+                yield over_seeds(name, own, [getattr(one, field) for one in seen], limits=limits)
         raw = found[part.name, RAW]
-        yield over_seeds("exact accuracy", where, [one.exact for one in raw])
+        exact = [one.exact for one in raw]
+        yield over_seeds("exact accuracy", where, exact, limits=ACCURACY_RANGE)
         yield over_seeds("device shot floor", where, [one.floor for one in raw])
     for treatment in TREATMENTS:
         spent = found["test", treatment.name][0].overhead

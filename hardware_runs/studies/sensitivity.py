@@ -9,6 +9,7 @@ native circuit is folded, under the calibrated noise.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -36,7 +37,7 @@ from qmoe.angles import whole
 from qmoe.cell import Cell, CellResult
 from qmoe.errors import QmoeError
 from qmoe.figure import Figure, Measurement
-from qmoe.metrics import wilson
+from qmoe.metrics import ACCURACY_RANGE, wilson
 from qmoe.plan import Plan
 from qmoe.record import Scalar
 from qmoe.retrained import retrained
@@ -237,4 +238,5 @@ def _folded(
                 kept.setdefault(name, []).append(value)
         for name, values in kept.items():
             own = {**labels, "scale": scale, "figure": name, "shots": 0}
-            yield over_seeds("retention by folding", own, values)
+            limits = (-math.inf, math.inf) if name == "routing retention" else ACCURACY_RANGE
+            yield over_seeds("retention by folding", own, values, limits=limits)

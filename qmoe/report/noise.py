@@ -20,6 +20,7 @@ from qmoe.claims.noisy import CONTROL, REGISTERED, broken
 from qmoe.evidence import Evidence
 from qmoe.figure import Figure
 from qmoe.metrics import ACCURACY_RANGE, Score, mean_score
+from qmoe.noise import PLACEMENTS
 from qmoe.record import Scalar
 from qmoe.report.scale import NICE
 from qmoe.report.svg import COLOUR, to_svg
@@ -34,6 +35,8 @@ LABELS: Final = (
     *("dataset", "router", "layers", "placement", "convention", "trained", "shots", "circuit"),
     "experts",
 )
+TRAINED: Final = ("clean", "noise-aware", "temperature")
+"""The order of lines, as `PLACEMENTS` is that of pictures, whatever came first in a run."""
 DRAWN_CONTROLS: Final = (CONTROL, "constant")
 _COLOURS: Final = ("c1", "accent", "c2", "c3", "c4", "c5", "c6", "c7")
 
@@ -131,10 +134,22 @@ def _curves(name: str, figures: Sequence[Figure]) -> tuple[Curve, ...]:
         if figure.name == name and isinstance(strength, int | float):
             key = tuple(figure.labels.get(label, "") for label in LABELS)
             found.setdefault(key, {})[float(strength)] = figure
-    return tuple(
+    curves = [
         Curve(dict(zip(LABELS, key, strict=True)), dict(sorted(points.items())))
         for key, points in found.items()
+    ]
+    return tuple(sorted(curves, key=_place))
+
+
+def _place(curve: Curve) -> tuple[Any, ...]:
+    """Where a curve stands: equal names have equal places, whatever finished first."""
+    labels = curve.labels
+    known = (
+        (order.index(labels[key]) if labels[key] in order else len(order))
+        for key, order in (("placement", PLACEMENTS), ("trained", TRAINED))
     )
+    layers = labels["layers"] if isinstance(labels["layers"], int) else 0
+    return (str(labels["dataset"]), layers, str(labels["router"]), *known, labels["shots"])
 
 
 def _fits(curve: Curve, labels: Mapping[str, Scalar]) -> bool:
@@ -148,6 +163,7 @@ Found = Mapping[str, tuple[Curve, ...]]
 def _by_placement(found: Found, controls: Controls) -> list[tuple[str, tuple[Multiple, ...]]]:
     """A row per data set and metric: a picture per placement, a line per number of layers."""
     rows: list[tuple[str, tuple[Multiple, ...]]] = []
+    routers = _values(found, "router")
     for dataset in _values(found, "dataset"):
         for name, title in METRICS.items():
             pictures: list[Multiple] = []
@@ -159,7 +175,7 @@ def _by_placement(found: Found, controls: Controls) -> list[tuple[str, tuple[Mul
                     pictures.append(
                         Multiple(
                             f"placement {placement}",
-                            _picture(title, str(dataset), lines, controls, key),
+                            _picture(title, str(dataset), lines, controls, key, routers),
                         )
                     )
             if pictures:
@@ -183,7 +199,7 @@ def _by_training(found: Found, controls: Controls) -> list[tuple[str, tuple[Mult
             if lines:
                 key = f"trained-{len(rows)}-{len(pictures)}"
                 title = f"{shots:,} shots" if shots else "exact probabilities"
-                figure = _picture("Accuracy", str(dataset), lines, controls, key)
+                figure = _picture("Accuracy", str(dataset), lines, controls, key, TRAINED)
                 pictures.append(Multiple(title, figure))
         if pictures:
             told = f"Accuracy of quantum L=2 on {dataset} by training, noise after each gate"
@@ -192,14 +208,22 @@ def _by_training(found: Found, controls: Controls) -> list[tuple[str, tuple[Mult
 
 
 def _values(found: Found, label: str) -> list[Any]:
-    """The values of a label in the order of the study."""
+    """The values of a label in the order of the curves."""
     return list(dict.fromkeys(c.labels[label] for c in found["accuracy under noise"]))
 
 
 def _picture(
-    title: str, dataset: str, lines: Mapping[str, Curve], controls: Controls, key: str
+    title: str,
+    dataset: str,
+    lines: Mapping[str, Curve],
+    controls: Controls,
+    key: str,
+    names: Sequence[str],
 ) -> Markup:
-    """Means with 95 % bands against the strength; controls have no noise and are level lines."""
+    """Means with 95 % bands against the strength; controls have no noise and are level lines.
+
+    names: of all lines of its kind, so that a name has one colour in every picture.
+    """
     level = {
         name: mean_score(controls[dataset, name].accuracy, limits=ACCURACY_RANGE)
         for name in DRAWN_CONTROLS
@@ -207,8 +231,9 @@ def _picture(
     }
 
     def draw(figure: Drawing) -> None:
-        axes = figure.add_axes((0.15, 0.19, 0.83, 0.77))
-        for place, (name, curve) in enumerate(lines.items()):
+        axes = figure.add_axes((0.18, 0.19, 0.8, 0.77))
+        for name, curve in lines.items():
+            place = names.index(name) if name in names else len(names)
             _draw(axes, name, curve, COLOUR[_COLOURS[place % len(_COLOURS)]])
         for (name, score), dashes in zip(level.items(), ((3, 2), (1, 2)), strict=False):
             colour, style = COLOUR["ink-2"], (0, dashes)

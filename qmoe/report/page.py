@@ -92,6 +92,8 @@ def render(run: Run, frame: pd.DataFrame, searched: Searches, parts: Parts) -> s
     made = sections(frame, run.records, tuple(run.maps()), styles, searched)
     ran = parts.targets
     more = [row.source for row in ran.rows if row.source] if ran else []
+    if parts.noise or parts.devices or parts.sensitivity:
+        more.append("synthetic")
     sources = _unique([*frame["source"], *more])
     return (
         _environment()
