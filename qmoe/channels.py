@@ -32,6 +32,19 @@ def q_to_lambda(q: float, num_qubits: int) -> float:
     return q / (1 - 0.25**num_qubits)
 
 
+def as_lambda(strength: float, placement: str) -> tuple[float, float]:
+    """The ends between which the equally strong share lambda lies, of a Pauli probability.
+
+    The ends are equal where all channels act on one wire; after gates of one and of two qubits
+    lambda is 4/3 and 16/15 of the probability.
+
+    >>> as_lambda(0.03, "wire"), as_lambda(0.03, "gate")
+    ((0.04, 0.04), (0.032, 0.04))
+    """
+    wire = q_to_lambda(strength, 1)
+    return (q_to_lambda(strength, 2) if placement == "gate" else wire), wire
+
+
 def depolarizing(qubits: Iterable[int], q: float) -> Channel:
     """A uniformly random non-identity Pauli on k qubits with probability q."""
     named = tuple(qubits)

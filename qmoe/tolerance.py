@@ -18,7 +18,6 @@ from torch import Tensor
 from qmoe.agreement import LEAST_ROOM
 from qmoe.arrays import Floats
 from qmoe.cell import Cell
-from qmoe.channels import q_to_lambda
 from qmoe.epochs import Examples
 from qmoe.errors import InputError
 from qmoe.noise import NoiseModel
@@ -168,19 +167,6 @@ def depolarizing(placement: str, strength: float, convention: str = "pauli") -> 
     """
     model = NoiseModel(placement, convention, strength)
     return str(model) if strength else ""
-
-
-def as_lambda(strength: float, placement: str) -> tuple[float, float]:
-    """The ends between which the equally strong share lambda lies, of a Pauli probability.
-
-    The ends are equal where all channels act on one wire; after gates of one and of two qubits
-    lambda is 4/3 and 16/15 of the probability.
-
-    >>> as_lambda(0.03, "wire"), as_lambda(0.03, "gate")
-    ((0.04, 0.04), (0.032, 0.04))
-    """
-    wire = q_to_lambda(strength, 1)
-    return (q_to_lambda(strength, 2) if placement == "gate" else wire), wire
 
 
 def sampled(

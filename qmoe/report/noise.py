@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -15,6 +15,7 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.ticker import MaxNLocator
 
 from qmoe.cell import CellResult
+from qmoe.channels import as_lambda
 from qmoe.claims.claim import NotStoredError
 from qmoe.claims.noisy import CONTROL, REGISTERED, broken
 from qmoe.evidence import Evidence
@@ -73,11 +74,27 @@ class BreakdownRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ConventionRow:
+    """One strength in the other convention: as it was run, and as the sweep says.
+
+    strength: the share lambda. between: the accuracies of the sweep at the two Pauli
+    probabilities that a gate of one and of two qubits makes of it; equal elsewhere.
+    """
+
+    router: str
+    placement: str
+    strength: float
+    measured: Score
+    between: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Noise:
-    """What the page shows of study `noise`: rows of pictures by title, and the table."""
+    """What the page shows of study `noise`: rows of pictures by title, and the tables."""
 
     rows: tuple[tuple[str, tuple[Multiple, ...]], ...]
     breakdowns: tuple[BreakdownRow, ...]
+    conventions: tuple[ConventionRow, ...]
     curves: Mapping[str, tuple[Curve, ...]]
 
 
@@ -98,6 +115,7 @@ def noise_of(evidence: Evidence | None) -> Noise | None:
     return Noise(
         rows=(*_by_placement(found, controls), *_by_training(found, controls)),
         breakdowns=_breakdowns(found["accuracy under noise"], controls),
+        conventions=tuple(_conventions(found["accuracy under noise"])),
         curves=found,
     )
 
@@ -311,6 +329,36 @@ def _breakdowns(curves: Sequence[Curve], controls: Controls) -> tuple[BreakdownR
             )
         )
     return tuple(sorted(rows, key=lambda row: not row.registered))
+
+
+def _conventions(curves: Sequence[Curve]) -> Iterator[ConventionRow]:
+    """Every curve in lambda beside the sweep, relabelled and interpolated."""
+    sweeps = {_alike(c): c for c in curves if c.labels["convention"] == "pauli"}
+    for curve in curves:
+        sweep = sweeps.get(_alike(curve))
+        if curve.labels["convention"] != "lambda" or sweep is None:
+            continue
+        placement = str(curve.labels["placement"])
+        at, values = zip(*((s, f.value) for s, f in _known(sweep.points)), strict=True)
+        for strength, figure in _known(curve.points):
+            # lambda is proportional to the probability, by a factor for each size of gate
+            pauli = [strength / factor for factor in as_lambda(1.0, placement)]
+            ends = sorted(float(np.interp(q, at, values)) for q in pauli)
+            if strength and max(pauli) <= at[-1]:
+                score = (
+                    math.nan if v is None else v for v in (figure.value, figure.low, figure.high)
+                )
+                yield ConventionRow(
+                    str(curve.labels["router"]),
+                    placement,
+                    strength,
+                    Score(*score),
+                    (ends[0], ends[1]),
+                )
+
+
+def _alike(curve: Curve) -> tuple[Scalar, ...]:
+    return tuple(value for key, value in curve.labels.items() if key != "convention")
 
 
 def _finite(at: Score) -> Score:

@@ -10,7 +10,7 @@ import torch
 
 from qmoe.agreement import LEAST_ROOM, shot_floor, total_variation
 from qmoe.cell import Cell
-from qmoe.channels import lambda_to_q
+from qmoe.channels import as_lambda, lambda_to_q
 from qmoe.data import DataSpec
 from qmoe.errors import InputError
 from qmoe.noise import NoiseModel
@@ -19,7 +19,7 @@ from qmoe.routed import RoutedCircuit
 from qmoe.simulate import probabilities
 from qmoe.suite import search
 from qmoe.texts import options
-from qmoe.tolerance import Kept, Noisy, as_lambda, depolarizing, kept, sampled, under
+from qmoe.tolerance import Kept, Noisy, depolarizing, kept, sampled, under
 from qmoe.train import TrainConfig
 from qmoe.tune import tune
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -109,3 +110,16 @@ def test_the_page_has_the_section_escaped_and_the_csv_beside_it(tmp_path):
     assert (tmp_path / "report" / "noise.csv").is_file()
     again = write_report(run, tmp_path / "again")
     assert again.read_text() == page
+
+
+def test_the_other_convention_stands_beside_the_sweep():
+    """Planted losses are linear in the probability: lambda = .064 is between .048 and .06 of it."""
+    sweep = under_noise(CLEAN, lambda q: 0.5 * q, spread=0.0)
+    run = under_noise(
+        CLEAN, lambda s: 0.5 * s * 0.9, spread=0.0, convention="lambda", strengths=(0.0, 0.064, 0.2)
+    )
+    (row,) = noise_of(found(*sweep, *run)).conventions
+    mean = float(np.mean(CLEAN))
+    assert row.strength == 0.064
+    assert row.between == (pytest.approx(mean - 0.03), pytest.approx(mean - 0.024))
+    assert row.between[0] < row.measured.value < row.between[1]
