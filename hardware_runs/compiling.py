@@ -11,6 +11,7 @@ from backends import load
 from backends.base import Compiled
 from backends.compiled import depth, gate_fidelities, two_qubit_gates
 from backends.picture import picture
+from backends.shift import ShiftCost, shift_cost
 from qmoe.checkpoint import load as load_checkpoint
 from qmoe.circuit import Circuit
 from qmoe.routed import RoutedCircuit
@@ -19,11 +20,16 @@ from qmoe.simplify import cone_features
 
 @dataclass(frozen=True, slots=True)
 class Compilation:
-    """The router's circuit as written, simplified, and as the target runs it."""
+    """The router's circuit as written, simplified, and as the target runs it.
+
+    gradient: What training on the target would take for one input, by parameter shift of the
+    circuit as written; the adjoint method does not exist there.
+    """
 
     router: str
     template: Circuit
     compiled: Compiled
+    gradient: ShiftCost
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values: figures, and the compiled circuit itself."""
@@ -33,6 +39,7 @@ class Compilation:
             "simplified": _sizes(self.template.simplify()),
             "features": self.template.num_features,
             "features_in_light_cone": len(cone_features(self.template)),
+            "circuits_per_gradient": self.gradient.circuits,
             "compiled": json.loads(self.compiled.to_json()),
         }
 
@@ -57,6 +64,7 @@ class Compilation:
             f"as written         {_written(written)}",
             f"simplified         {_written(after)}",
             f"light cone         {seen} of {self.template.num_features} features",
+            f"gradient           {self.gradient.circuits} circuits per input by parameter shift",
         ]
         if found.expected_fidelity is None:
             lines.append("expected fidelity  unknown: the target reports no noise")
@@ -89,7 +97,8 @@ def compile_checkpoint(checkpoint: Path, target: str) -> Compilation:
         compiled = backend.compile(routed.circuit).bind_weights(routed.angles)
     else:
         compiled = backend.compile(routed.template)
-    return Compilation(routed.router.label, routed.template, compiled)
+    cost = shift_cost(routed.circuit, inputs=1, shots=None)
+    return Compilation(routed.router.label, routed.template, compiled, cost)
 
 
 def tell(checkpoint: Path, target: str, as_json: bool) -> None:

@@ -13,6 +13,7 @@ from copy import copy
 from backends import load
 from backends.base import Compiled
 from hardware_runs.treated import Checkpoint, checkpoints
+from qmoe.ansatz import paper
 from qmoe.bench import bench_of
 from qmoe.cell import Cell, CellResult
 from qmoe.checkpoint import Checkpoint as Stored
@@ -94,7 +95,7 @@ def check(target: str, router: str) -> None:
     """Refuses what cannot be trained for, before anything is trained.
 
     Raises:
-        InputError: A router without a circuit, no such target, or one without gradients.
+        InputError: A router without a circuit, no such target, or one whose noise is not known.
     """
     if router != "quantum":
         raise InputError(
@@ -102,7 +103,7 @@ def check(target: str, router: str) -> None:
             expected="a quantum router",
             do="leave out --for, or pass --router quantum",
         )
-    load(f"twin:{target}")
+    _program(load(target).compile(paper(1, 1)))  # of any circuit: what matters is its noise
 
 
 def _program(compiled: Compiled) -> NoisyProgram:

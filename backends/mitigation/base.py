@@ -8,7 +8,7 @@ probabilities) of shape (rows, 2^m), after some steps quasi-probabilities.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol, TypeAlias, get_args, runtime_checkable
 
@@ -255,14 +255,6 @@ def project(values: ArrayLike) -> Values:
     kept = (ordered > excess).sum(1)
     out: Values = np.maximum(v - excess[np.arange(len(v)), kept - 1][:, None], 0)
     return out
-
-
-def names_of(runs: Iterable[Run]) -> tuple[str, ...]:
-    """What the runs are, for people: role, scale and label."""
-    return tuple(
-        " ".join(filter(None, (run.role, run.label, "" if run.scale == 1 else f"x{run.scale:g}")))
-        for run in runs
-    )
 
 
 def _text(value: Any, what: str) -> str:

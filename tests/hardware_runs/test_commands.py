@@ -10,7 +10,7 @@ import pytest
 
 from backends.compiled import Compiled
 from qmoe import cli
-from qmoe.checkpoint import save
+from qmoe.checkpoint import load, save
 from qmoe.spec import ModelSpec
 from tests.qmoe.test_checkpoint import made
 
@@ -74,6 +74,7 @@ def test_compile_shows_the_native_circuit_and_what_it_costs(qmoe, checkpoint):
         "two-qubit gates",
         "expected fidelity  0.9",
         "2 of 2 features",
+        "9 circuits per input by parameter shift",
     ):
         assert expected in out
     code, out, _ = qmoe("compile", checkpoint, "ibm:fake_boston", "--json")
@@ -81,6 +82,7 @@ def test_compile_shows_the_native_circuit_and_what_it_costs(qmoe, checkpoint):
     again = Compiled.from_json(json.dumps(tree["compiled"]))
     assert again.two_qubit_gates == tree["simplified"]["two_qubit_gates"] == 1
     assert tree["as_written"]["two_qubit_gates"] == 2
+    assert tree["circuits_per_gradient"] == 9  # as it is, and a pair for each of four weights
     assert 0.9 < again.expected_fidelity < 1
 
 
@@ -141,3 +143,32 @@ def test_absent_credentials_are_named(
 def test_every_command_has_help_with_an_example(qmoe, words):
     code, out, _ = qmoe(*words, "--help")
     assert code == 0 and "Example: qmoe" in out
+
+
+def test_a_router_is_trained_for_a_target_and_runs_there_as_it_was_trained(qmoe):
+    words = ("--seeds", "2", "--epochs", "4", "--out", "run")
+    code, _, err = qmoe("train", *words, "--for", "twin:reference")
+    assert code == 0, err
+    plain, fitted = sorted(Path("run/checkpoints").iterdir())
+    assert fitted.name.endswith("-for-twin-reference")
+    assert (load(plain).trained_for, load(fitted).trained_for) == ("", "twin:reference")
+    assert "trained_for" not in (plain / "checkpoint.json").read_text()
+    assert {"accuracy_test", "accuracy_target"} <= set(load(fitted).metrics)
+    code, out, err = qmoe("compile", str(fitted), "twin:reference")
+    assert code == 0 and "two-qubit gates" in out, err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--for", "ibm:fake_bostn"), "'fake_boston'"),
+        (("--router", "mlp,hidden=4", "--for", "reference"), "quantum router"),
+        (("--noise", "depolarising=0.02"), "'depolarizing'"),
+        (("--noise", "depolarizing=2"), "depolarizing"),
+        (("--router", "linear", "--noise", "depolarizing=0.02"), "noise"),
+    ],
+)
+def test_what_cannot_be_trained_for_is_one_line(qmoe, words, said):
+    code, out, err = qmoe("train", "--epochs", "2", "--out", "run", *words)
+    assert (code, out) == (2, "") and said in err and len(err.splitlines()) == 1
+    assert not Path("run").exists()
