@@ -12,6 +12,7 @@ from qmoe.evidence import Evidence
 from qmoe.figure import Figure
 from qmoe.metrics import Score, paired_difference
 from qmoe.record import Scalar
+from qmoe.report.stored import measured, score_of, whole_of
 from qmoe.report.words import counted, number, written
 
 STUDY = "device"
@@ -72,10 +73,7 @@ class Devices:
 
 def devices(evidence: Evidence | None) -> Devices | None:
     """What a run found on devices, in the order asked for; None where it asked nothing."""
-    if evidence is None or STUDY not in evidence.studies:
-        return None
-    parts = {part.key: part.figures for part in evidence.figures}
-    found = [parts[key] for key in evidence.studies[STUDY] if key in parts]
+    found = measured(evidence, STUDY)
     ran = [figures[0] for figures in found if figures[0].value is not None]
     if not ran:
         return None
@@ -84,8 +82,8 @@ def devices(evidence: Evidence | None) -> Devices | None:
         router=str(labels["router"]),
         dataset=str(labels["dataset"]),
         routers=len(ran[0].per_seed),
-        inputs=_whole(labels["inputs"]),
-        shots=_whole(labels["shots"]),
+        inputs=whole_of(labels["inputs"]),
+        shots=whole_of(labels["shots"]),
         targets=tuple(_target(figures) for figures in found),
     )
 
@@ -152,8 +150,8 @@ def _target(figures: Sequence[Figure]) -> DeviceTarget:
     treatments = [which for kind, which in by_name if kind == ACCURACY]
     return DeviceTarget(
         target=name,
-        exact=_score(by_name["exact accuracy", ""]),
-        floor=_score(by_name["device shot floor", ""]).value,
+        exact=score_of(by_name["exact accuracy", ""]),
+        floor=score_of(by_name["device shot floor", ""]).value,
         by_accuracy=by_name["recommendation", "accuracy"].note,
         by_distance=by_name["recommendation", "distance"].note,
         verdict=_signed(by_name["device minus exact accuracy", ""]),
@@ -171,25 +169,16 @@ def _row(by_name: Mapping[tuple[str, str], Figure], which: str, raw: Figure) -> 
         gain = paired_difference([a for a, _ in both], [b for _, b in both])
     return TreatmentRow(
         treatment=which,
-        accuracy=_score(accuracy),
+        accuracy=score_of(accuracy),
         gain=gain,
-        retention=_score(by_name.get(("device retention", which))),
-        distance=_score(by_name.get(("device total variation", which))),
-        agreement=_score(by_name.get(("device top-1 agreement", which))),
-        circuits=_score(by_name.get(("treatment circuits", which))).value,
-        shots=_score(by_name.get(("treatment shots", which))).value,
-        gamma=_score(by_name.get(("treatment gamma", which))).value,
+        retention=score_of(by_name.get(("device retention", which))),
+        distance=score_of(by_name.get(("device total variation", which))),
+        agreement=score_of(by_name.get(("device top-1 agreement", which))),
+        circuits=score_of(by_name.get(("treatment circuits", which))).value,
+        shots=score_of(by_name.get(("treatment shots", which))).value,
+        gamma=score_of(by_name.get(("treatment gamma", which))).value,
     )
 
 
 def _signed(figure: Figure) -> str:
-    return f"{_score(figure):+.3f}: {figure.note}"
-
-
-def _score(figure: Figure | None) -> Score:
-    values = (None,) * 3 if figure is None else (figure.value, figure.low, figure.high)
-    return Score(*(math.nan if value is None else value for value in values))
-
-
-def _whole(value: Scalar) -> int:
-    return value if isinstance(value, int) else 0
+    return f"{score_of(figure):+.3f}: {figure.note}"

@@ -24,6 +24,7 @@ from qmoe.metrics import ACCURACY_RANGE, Score, mean_score
 from qmoe.noise import PLACEMENTS
 from qmoe.record import Scalar
 from qmoe.report.scale import NICE
+from qmoe.report.stored import score_of
 from qmoe.report.svg import COLOUR, to_svg
 
 STUDY = "noise"
@@ -345,14 +346,11 @@ def _conventions(curves: Sequence[Curve]) -> Iterator[ConventionRow]:
             pauli = [strength / factor for factor in as_lambda(1.0, placement)]
             ends = sorted(float(np.interp(q, at, values)) for q in pauli)
             if strength and max(pauli) <= at[-1]:
-                score = (
-                    math.nan if v is None else v for v in (figure.value, figure.low, figure.high)
-                )
                 yield ConventionRow(
                     str(curve.labels["router"]),
                     placement,
                     strength,
-                    Score(*score),
+                    score_of(figure),
                     (ends[0], ends[1]),
                 )
 

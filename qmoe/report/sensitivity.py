@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from qmoe.evidence import Evidence
 from qmoe.figure import Figure
 from qmoe.metrics import Score
 from qmoe.record import Scalar
+from qmoe.report.stored import measured, score_of
 from qmoe.report.words import counted, number
 
 STUDY = "sensitivity"
@@ -24,7 +24,6 @@ FIGURES = ("accuracy", "total variation", "top-1 agreement")
 KEPT = ("routing retention", "accuracy", "total variation")
 LEVEL = 0.95
 """The chance that the predictions promise."""
-UNKNOWN = Score(math.nan, math.nan, math.nan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +63,7 @@ class Sensitivity:
 
 def sensitivity(evidence: Evidence | None) -> Sensitivity | None:
     """What a run found about effects that twins lack; None where it did not ask."""
-    if evidence is None or STUDY not in evidence.studies:
-        return None
-    parts = {part.key: part.figures for part in evidence.figures}
-    found = [parts[key] for key in evidence.studies[STUDY] if key in parts]
+    found = measured(evidence, STUDY)
     ran = [figures[0] for figures in found if figures[0].value is not None]
     if not ran:
         return None
@@ -154,8 +150,5 @@ def _target(figures: Sequence[Figure]) -> SensitiveTarget:
 
 def _one(figures: Sequence[Figure], name: str, figure: str, **labels: Scalar) -> Score:
     wanted = {"figure": figure, **labels}
-    for one in figures:
-        if one.name == name and wanted.items() <= one.labels.items():
-            ends = (math.nan if v is None else v for v in (one.value, one.low, one.high))
-            return Score(*ends)
-    return UNKNOWN
+    alike = (f for f in figures if f.name == name and wanted.items() <= f.labels.items())
+    return score_of(next(alike, None))

@@ -12,6 +12,7 @@ from qmoe.evidence import Evidence
 from qmoe.figure import Figure
 from qmoe.metrics import Score
 from qmoe.record import Scalar
+from qmoe.report.stored import measured, score_of, whole_of
 from qmoe.report.tables import Axis, Drawn, axis_of, drawn_on
 from qmoe.report.words import counted, number, source_label, written
 
@@ -61,10 +62,7 @@ class Targets:
 
 def targets(evidence: Evidence | None) -> Targets | None:
     """The targets of a run, in the order they were asked for; None where none were."""
-    if evidence is None or STUDY not in evidence.studies:
-        return None
-    parts = {part.key: part.figures for part in evidence.figures}
-    found = [one for key in evidence.studies[STUDY] for one in _by_mitigation(parts[key])]
+    found = [one for part in measured(evidence, STUDY) for one in _by_mitigation(part)]
     ran = [figures[0].labels for figures in found if figures[0].value is not None]
     if not ran:
         return None
@@ -73,9 +71,9 @@ def targets(evidence: Evidence | None) -> Targets | None:
     return Targets(
         router=str(ran[0]["router"]),
         dataset=str(ran[0]["dataset"]),
-        seed=_whole(ran[0]["seed"]),
-        inputs=_whole(ran[0]["inputs"]),
-        shots=max(_whole(labels["shots"]) for labels in ran),
+        seed=whole_of(ran[0]["seed"]),
+        inputs=whole_of(ran[0]["inputs"]),
+        shots=max(whole_of(labels["shots"]) for labels in ran),
         axis=axis,
         rows=tuple(replace(row, drawn=drawn_on(row.accuracy, axis)) for row in rows),
     )
@@ -164,25 +162,16 @@ def _row(figures: tuple[Figure, ...]) -> TargetRow:
         target=str(first.labels["target"]),
         mitigation=_mitigation(first),
         source=str(first.labels.get("source", "")),
-        shots=_whole(first.labels.get("shots", 0)),
-        accuracy=_score(first),
-        retention=_score(retained),
-        distance=_score(by_name.get("total variation")),
-        floor=_score(by_name.get("shot floor")).value,
-        agreement=_score(by_name.get("top-1 agreement")),
-        two_qubit_gates=_score(by_name.get("two-qubit gates")).value,
-        depth=_score(by_name.get("depth")).value,
-        fidelity=_score(fidelity).value,
+        shots=whole_of(first.labels.get("shots", 0)),
+        accuracy=score_of(first),
+        retention=score_of(retained),
+        distance=score_of(by_name.get("total variation")),
+        floor=score_of(by_name.get("shot floor")).value,
+        agreement=score_of(by_name.get("top-1 agreement")),
+        two_qubit_gates=score_of(by_name.get("two-qubit gates")).value,
+        depth=score_of(by_name.get("depth")).value,
+        fidelity=score_of(fidelity).value,
         calibrated=fidelity.note[:10] if fidelity else "",
         layout=qubits.note if qubits else "",
         note=first.note or (retained.note if retained else ""),
     )
-
-
-def _score(figure: Figure | None) -> Score:
-    values = (None,) * 3 if figure is None else (figure.value, figure.low, figure.high)
-    return Score(*(math.nan if value is None else value for value in values))
-
-
-def _whole(value: Scalar) -> int:
-    return value if isinstance(value, int) else 0
