@@ -6,9 +6,8 @@ index is big-endian over the measured qubits, in their order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,7 +16,7 @@ from backends.checks import check_features
 from backends.compiled import Compiled, compiled
 from qmoe.angles import whole
 from qmoe.circuit import Circuit
-from qmoe.errors import InputError, QmoeError, UnreachableError
+from qmoe.errors import InputError
 from qmoe.record import Source
 
 __all__ = [
@@ -25,20 +24,15 @@ __all__ = [
     "Compiled",
     "Counts",
     "Exact",
-    "JobRef",
-    "Queued",
-    "Status",
     "TargetInfo",
     "check_features",
     "compiled",
     "foldable",
     "sample",
-    "wait",
 ]
 
 Counts: TypeAlias = NDArray[np.int64]
 Probabilities: TypeAlias = NDArray[np.float64]
-Status = Literal["submitted", "running", "done", "failed", "cancelled"]
 
 
 @runtime_checkable
@@ -72,81 +66,6 @@ class Exact(Backend, Protocol):
 
     def probabilities(self, compiled: Compiled, features: ArrayLike) -> Probabilities:
         """Probabilities (batch, 2^m), readout error included."""
-
-
-@dataclass(frozen=True, slots=True)
-class JobRef:
-    """Where the results of one submission are: all that another process needs to fetch them.
-
-    `ids` are the vendor's own; the k-th covers the next `rows[k]` rows of the features.
-    """
-
-    spec: str
-    ids: tuple[str, ...]
-    rows: tuple[int, ...]
-    shots: int
-    tag: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON values; `from_dict` reads them back."""
-        return {
-            "spec": self.spec,
-            "ids": list(self.ids),
-            "rows": list(self.rows),
-            "shots": self.shots,
-            "tag": self.tag,
-        }
-
-    @classmethod
-    def from_dict(cls, tree: Mapping[str, Any]) -> JobRef:
-        """The reference that `to_dict` wrote.
-
-        Raises:
-            InputError: Other keys or types.
-        """
-        try:
-            ids, rows = tree["ids"], tree["rows"]
-            made = cls(
-                str(tree["spec"]),
-                tuple(str(name) for name in ids),
-                tuple(whole(count, "rows of a job") for count in rows),
-                whole(tree["shots"], "shots", 1),
-                str(tree["tag"]),
-            )
-        except (KeyError, TypeError) as error:
-            raise InputError(
-                got=f"a job reference without {error}",
-                expected="spec, ids, rows, shots, tag",
-                do="restore it from where it was stored",
-            ) from error
-        if len(made.ids) != len(made.rows):
-            raise InputError(
-                got=f"{len(made.ids)} job ids for {len(made.rows)} row counts",
-                expected="one for each",
-                do="restore the job reference from where it was stored",
-            )
-        return made
-
-
-@runtime_checkable
-class Queued(Backend, Protocol):
-    """A target behind a queue: what is submitted now may be fetched days later."""
-
-    def submit(self, compiled: Compiled, features: ArrayLike, shots: int, *, tag: str) -> JobRef:
-        """Sends one experiment; `tag` names it at the vendor where that is possible."""
-
-    def status(self, ref: JobRef) -> Status:
-        """How far it is; "done" only when every part is."""
-
-    def fetch(self, ref: JobRef) -> dict[int, NDArray[np.int64]]:
-        """Counts (2^m,) by row; rows that are not there yet are left out.
-
-        Raises:
-            QmoeError: The job failed, with the vendor's words.
-        """
-
-    def cancel(self, ref: JobRef) -> None:
-        """Asks the vendor to drop what has not run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,39 +118,3 @@ def sample(
         key = np.random.SeedSequence(whole(seed, "seed"), spawn_key=(run, first + r))
         counts[r] = np.random.default_rng(key).multinomial(shots, row)
     return counts
-
-
-def wait(
-    backend: Queued,
-    ref: JobRef,
-    *,
-    timeout: float,
-    poll: float,
-    sleep: Callable[[float], None],
-    clock: Callable[[], float],
-) -> Counts:
-    """The counts of a submitted job, asked for every `poll` seconds until `timeout`.
-
-    Raises:
-        UnreachableError: Not done in time; it names the job, which goes on and can be fetched.
-        QmoeError: The job failed or was cancelled.
-    """
-    started = clock()
-    names = ", ".join(ref.ids)
-    while (status := backend.status(ref)) in ("submitted", "running"):
-        if clock() - started >= timeout:
-            raise UnreachableError(
-                got=f"no result of job {names} after {timeout:g} s ({status})",
-                expected="a finished job",
-                do="fetch it later by that id, or give more time with timeout=SECONDS in the spec",
-            )
-        sleep(poll)
-    if status == "cancelled":
-        raise QmoeError(f"job {names} was cancelled")
-    found = backend.fetch(ref)
-    missing = [row for row in range(sum(ref.rows)) if row not in found]
-    if missing:
-        raise QmoeError(
-            f"job {names} ended without rows {missing[:5]}{'...' if len(missing) > 5 else ''}"
-        )
-    return np.array([found[row] for row in range(sum(ref.rows))], dtype=np.int64)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from backends.base import Compiled, Counts, JobRef, Queued, check_features, wait
+from backends.base import Compiled, Counts, check_features
+from backends.queued import Program, Queued, wait
 from qmoe.errors import InputError
 
 LOCAL = ("127.0.0.1", "localhost")
@@ -51,29 +52,38 @@ def words(text: object, most: int = 300) -> str:
     return line if len(line) <= most else f"{line[:most]}..."
 
 
-def job_id(ref: JobRef) -> str:
-    """The id of a reference to one job, as most services have them."""
-    if len(ref.ids) != 1:
-        raise InputError(
-            got=f"{len(ref.ids)} job ids", expected="one", do="restore the reference as stored"
-        )
-    return ref.ids[0]
+def rows_of(programs: Sequence[Program]) -> NDArray[np.int64]:
+    """The number of rows of each program of a job, each at least one.
 
-
-def inputs(compiled: Compiled, features: ArrayLike) -> NDArray[np.float64]:
-    """The features (batch, d) of a job, at least one row."""
-    x = check_features(compiled, features)
-    if not len(x):
+    Raises:
+        InputError: No programs, no rows, or features that do not fit.
+    """
+    counts = [len(check_features(each.compiled, each.features)) for each in programs]
+    if not counts or min(counts) < 1:
         raise InputError(got="no inputs", expected="one or more rows", do="pass some features")
-    return x
+    return np.array(counts, dtype=np.int64)
 
 
-def finished(backend: Queued, ref: JobRef, compiled: Compiled, seconds: float) -> Counts:
-    """The counts (batch, 2^m) of a job that was just sent, waited for."""
-    counts = wait(
-        backend, ref, timeout=seconds, poll=POLL_SECONDS, sleep=time.sleep, clock=time.monotonic
-    )
-    return counts.reshape(len(counts), compiled.num_outcomes)
+def run_now(
+    backend: Queued, compiled: Compiled, features: ArrayLike, shots: int, tag: str, seconds: float
+) -> Counts:
+    """Counts (batch, 2^m) of one circuit: as few jobs as the device allows, waited for.
+
+    A second job and later ones have the tag with -1, -2, ... after it.
+
+    Raises:
+        UnreachableError: Not done in time; it names the job, which goes on.
+    """
+    x = check_features(compiled, features)
+    parts = backend.limits().split([0] * len(x), shots)
+    tags = [tag, *(f"{tag}-{k}" for k in range(1, len(parts)))]
+    refs = [
+        backend.submit([Program(compiled, x[list(part)])], shots, tag=name)
+        for part, name in zip(parts, tags, strict=False)
+    ]
+    times = {"timeout": seconds, "poll": POLL_SECONDS}
+    found = [wait(backend, ref, **times, sleep=time.sleep, clock=time.monotonic) for ref in refs]
+    return np.concatenate([np.zeros((0, compiled.num_outcomes), dtype=np.int64), *found])
 
 
 def apportion(distribution: ArrayLike, shots: int) -> NDArray[np.int64]:
