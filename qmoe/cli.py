@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from qmoe import cli_shots, cli_targets
+from qmoe import cli_hardware, cli_shots, cli_targets
 from qmoe.dotted import named
 from qmoe.entry import enter
 from qmoe.errors import InputError, QmoeError, unknown
@@ -36,6 +36,8 @@ data_app = typer.Typer(help="Data sets: what there is, and downloads.", no_args_
 app.add_typer(data_app, name="data")
 app.add_typer(cli_targets.app)
 app.add_typer(cli_shots.app)
+app.add_typer(cli_hardware.app, name="hardware")
+app.command(epilog="Example: qmoe verify boston.zip")(cli_hardware.verify)
 
 Seed = Annotated[int, typer.Option("--seed", help="Root seed of every random stream.")]
 Seeds = Annotated[int, typer.Option("--seeds", help="Number of paired seeds.")]

@@ -21,6 +21,7 @@ DISTRIBUTIONS = (
     *("qiskit", "qiskit-aer", "qiskit-ibm-runtime", "amazon-braket-sdk", "cirq-core"),
 )
 _SECRET = re.compile(r"^--?[\w-]*(token|secret|password|api-?key)[\w-]*", re.IGNORECASE)
+_IN_URL = re.compile(r"://[^/@\s]*@")
 _GIT_SECONDS = 10.0
 
 
@@ -91,6 +92,8 @@ def command_line(argv: Sequence[str], home: Path) -> str:
     'qmoe run --out="$HOME"\'/my run\''
     >>> command_line(["qmoe", "submit", "--token", "s3cret"], Path("/home/ada"))
     'qmoe submit --token ***'
+    >>> command_line(["qmoe", "list", "--ledger", "postgresql://ada:s3cret@host/db"], Path("/x"))
+    "qmoe list --ledger 'postgresql://***@host/db'"
     """
     words = [Path(argv[0]).name if argv else "python"]
     hide_next = False
@@ -103,7 +106,7 @@ def command_line(argv: Sequence[str], home: Path) -> str:
             words.append(name + "=***" if equals else name)
             hide_next = not equals
         else:
-            words.append(_quoted(word, str(home)))
+            words.append(_quoted(_IN_URL.sub("://***@", word), str(home)))
     return " ".join(words)
 
 

@@ -23,7 +23,9 @@ Source = Literal[
     "loopback",
     "device",
 ]
-Population = Literal["new data + new init", "this data set, new split", "init only"]
+Population = Literal[
+    "new data + new init", "this data set, new split", "init only", "checkpoints on a device"
+]
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Count = Annotated[int, Field(ge=0)]

@@ -25,12 +25,14 @@ FEWEST: Final[Mapping[Population, int]] = {
     "new data + new init": 30,
     "this data set, new split": 10,
     "init only": 30,
+    "checkpoints on a device": 8,
 }
 """Pairs below which nothing is judged."""
 _SCOPE: Final[Mapping[Population, str]] = {
     "new data + new init": "",
     "this data set, new split": "; this holds for this data set only",
     "init only": "; this holds for this data set and split only",
+    "checkpoints on a device": "; this holds for this device as it was, and for these inputs",
 }
 
 
