@@ -129,6 +129,16 @@ def predict(
     return Score(float(found.mean()), float(found[rank - 1]), float(found[-rank]))
 
 
+def noisy_probabilities(compiled: Compiled, features: ArrayLike) -> Probabilities:
+    """What the noise of a compiled circuit gives (batch, 2^m), readout included; asks no target.
+
+    Raises:
+        InputError: The noise is not known, or features that do not fit.
+    """
+    found: Probabilities = _probabilities(compiled, np.asarray(features, dtype=np.float64))
+    return found
+
+
 def load(spec: Spec) -> Twin:
     """The twin of the target whose spec follows `twin:`."""
     inner = ",".join([spec.target, *(f"{key}={value}" for key, value in spec.options.items())])

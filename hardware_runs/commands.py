@@ -24,6 +24,7 @@ from qmoe.progress import choose
 from qmoe.provenance import capture
 
 POLL_SECONDS = 30.0
+SETTLE = Patience().settle
 OPEN = ("planned", "uncertain", "submitted", "running")
 
 
@@ -38,7 +39,7 @@ class Way:
     """
 
     call_timeout: float | None = None
-    settle: float = Patience.settle
+    settle: float = SETTLE
     as_json: bool = False
 
     def target(self, spec: str) -> str:

@@ -10,6 +10,8 @@ from typing import Any
 
 from hardware_runs.commands import Way
 from hardware_runs.ledger import Ledger, PlanRow
+from hardware_runs.ledger.place import place
+from hardware_runs.ledger.transfer import take
 from qmoe.errors import InputError, unknown
 
 ACCOUNTS = ("aws", "ibm", "google", "ionq")
@@ -38,9 +40,10 @@ def status(way: Way, what: str | None) -> None:
             for job in jobs
         ]
         lines = [f"plan {row.id}, planned {row.created:%Y-%m-%d %H:%M} UTC"]
-        for one in tree:
-            parts = [one["job"], one["state"], f"{one['circuits']} x {one['shots']}"]
-            lines.append("  ".join([*parts, one["id"] or "", one["words"] or ""]).rstrip())
+        for job in jobs:
+            size = f"{len(job.executions)} x {job.shots}"
+            name = job.ref.id if job.ref else ""
+            lines.append("  ".join((job.key, job.state, size, name, job.words)).rstrip())
         if not jobs:
             lines.append("nothing was submitted")
         way.print({"plan": row.id, "jobs": tree}, lines)
@@ -78,30 +81,112 @@ def budget_set(way: Way, account: str, amount: float, unit: str, until: str | No
 def budget_list(way: Way) -> None:
     """All budgets and what is left of them."""
     with Ledger.open() as ledger:
-        tree = [
-            {
-                "account": row.account,
-                "amount": row.amount,
-                "unit": row.unit,
-                "until": row.until.isoformat() if row.until else None,
-                "reserved": row.reserved,
-                "billed": row.billed,
-                "left": row.left,
-            }
-            for row in ledger.budgets()
-        ]
+        rows = ledger.budgets()
+    tree = [
+        {
+            "account": row.account,
+            "amount": row.amount,
+            "unit": row.unit,
+            "until": row.until.isoformat() if row.until else None,
+            "reserved": row.reserved,
+            "billed": row.billed,
+            "left": row.left,
+        }
+        for row in rows
+    ]
     lines = [
-        f"{row['account']}: {row['amount']:,.2f} {row['unit']}"
-        + (f" until {row['until'][:10]}" if row["until"] else "")
-        + f", billed {row['billed']:,.2f}, reserved {row['reserved']:,.2f}, left {row['left']:,.2f}"
-        for row in tree
+        f"{row.account}: {row.amount:,.2f} {row.unit}"
+        + (f" until {row.until:%Y-%m-%d}" if row.until else "")
+        + f", billed {row.billed:,.2f}, reserved {row.reserved:,.2f}, left {row.left:,.2f}"
+        for row in rows
     ]
     way.print({"budgets": tree}, lines or ["no budgets"])
 
 
+def rescore_(way: Way, what: str, treatments: tuple[str, ...], out: Path | None) -> None:
+    """Every figure again from raw counts; with `out`, a run and its report."""
+    from hardware_runs.comparison import compared, lines
+    from hardware_runs.records import records
+    from hardware_runs.rescore import rescore
+
+    with Ledger.open() as ledger:
+        found = records(ledger, what)
+    outcome = rescore(
+        found.plan,
+        found.schedule,
+        found.measured,
+        treatments=treatments or None,
+        sources=found.sources,
+    )
+    sides = compared(found, outcome)
+    tree = {**outcome.to_dict(), "predictions": list(found.predictions), "compared": sides}
+    told = list(lines(found, outcome, sides))
+    if out is not None:
+        from hardware_runs.run_folder import write_run
+
+        page = write_run(found, outcome, sides, out)
+        tree |= {"run": str(out), "report": str(page)}
+        told += [f"run     {out}", f"report  {page}"]
+    way.print(tree, told)
+
+
+def export(way: Way, what: str | None, files: Mapping[str, Path], ledger_to: Path | None) -> None:
+    """Writes what was asked for, each file whole or not at all.
+
+    Raises:
+        InputError: Nothing was asked for, or files of a plan without a plan.
+    """
+    if not files and ledger_to is None:
+        raise InputError(
+            got="nothing to write",
+            expected="one or more of --csv, --parquet, --metriq, --bundle, --ledger",
+            do="add one",
+        )
+    if (what is None) == bool(files):
+        raise InputError(
+            got="a plan without a file for it" if what else "files of a plan without a plan",
+            expected="PLAN with --csv, --parquet, --metriq or --bundle",
+            do="correct the command",
+        )
+    with Ledger.open() as ledger:
+        if what is not None:
+            _write(ledger, what, files)
+        if ledger_to is not None:
+            ledger.hand_over(ledger_to)
+    every = [*files.values(), *([ledger_to] if ledger_to else [])]
+    way.print({"files": [str(path) for path in every]}, [f"wrote {path}" for path in every])
+
+
+def _write(ledger: Ledger, what: str, files: Mapping[str, Path]) -> None:
+    from hardware_runs import bundle
+    from hardware_runs.export import csv, metriq_json, parquet
+    from hardware_runs.records import records
+    from hardware_runs.rescore import rescore
+
+    found = records(ledger, what)
+    for name, path in files.items():
+        if name == "csv":
+            csv(found, path)
+        elif name == "parquet":
+            parquet(found, path)
+        elif name == "bundle":
+            bundle.pack(found, path)
+        else:
+            outcome = rescore(found.plan, found.schedule, found.measured, sources=found.sources)
+            metriq_json(found, outcome, path)
+
+
 def import_(way: Way, file: Path) -> None:
     """Takes over what another machine handed over."""
-    with Ledger.import_(file) as ledger:
+    where = place()
+    if "://" in where:
+        raise InputError(
+            got="a ledger behind an URL",
+            expected="an SQLite file to import into",
+            do="set QMOE_LEDGER to a path",
+        )
+    take(file, Path(where).expanduser())
+    with Ledger.open() as ledger:
         _plans(way, ledger, open_only=False)
 
 

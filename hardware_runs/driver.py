@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.queued import BusyError, JobRef, Queued, RefusedError
+from backends.queued import BusyError, JobRef, Queued, RefusedError, Status
 from hardware_runs.ledger import Caps, JobRow, Ledger
 from hardware_runs.plan import Plan
 from hardware_runs.schedule import Chunk, Schedule, programs
@@ -157,7 +157,7 @@ class Driver:
             done.cancelled += 1
         for job in self._jobs("submitted", "running"):
             ref = _ref(job)
-            self._patiently(lambda ref=ref: self.backend.cancel(ref))
+            self._cancelled(ref)
             self.ledger.note(self.plan.id, job.id, "cancel", "the vendor was asked to drop it")
         return done + self.collect()
 
@@ -306,38 +306,40 @@ class Driver:
 
     def _answers(
         self, jobs: Sequence[JobRow]
-    ) -> Iterator[tuple[JobRow, str, dict[int, NDArray[np.int64]], str]]:
+    ) -> Iterator[tuple[JobRow, Status | None, dict[int, NDArray[np.int64]], str]]:
         """What the vendor says of each job; several at a time where its client allows."""
         workers = AT_ONCE if getattr(self.backend, "parallel", False) else 1
         with ThreadPoolExecutor(workers) as pool:
             for k in range(0, len(jobs), 8 * workers):  # what was fetched is soon stored
                 yield from pool.map(self._answer, jobs[k : k + 8 * workers])
 
-    def _answer(self, job: JobRow) -> tuple[JobRow, str, dict[int, NDArray[np.int64]], str]:
-        """State, rows and words of a job; the state is "" where there was no answer."""
+    def _answer(
+        self, job: JobRow
+    ) -> tuple[JobRow, Status | None, dict[int, NDArray[np.int64]], str]:
+        """State, rows and words of a job; the state is None where there was no answer."""
         ref = _ref(job)
         try:
             state = self._patiently(lambda: self.backend.status(ref))
         except QmoeError as error:
-            return job, "", {}, str(error)
+            return job, None, {}, str(error)
         if state in ("submitted", "running"):
             return job, state, {}, ""
         try:
             rows = self._patiently(lambda: self.backend.fetch(ref))
             return job, state, _checked(ref, rows, self.schedule.compiled.num_outcomes), ""
         except UnreachableError as error:
-            return job, "", {}, str(error)
+            return job, None, {}, str(error)
         except QmoeError as error:
-            return job, state if state != "done" else "", {}, str(error)
+            return job, None if state == "done" else state, {}, str(error)
 
     def _collected(
-        self, job: JobRow, state: str, rows: dict[int, NDArray[np.int64]], words: str
+        self, job: JobRow, state: Status | None, rows: dict[int, NDArray[np.int64]], words: str
     ) -> Counted:
         if state in ("submitted", "running"):
             if state != job.state:
                 self.ledger.moved(job.id, state)
             return Counted(waiting=1)
-        if not state:  # no answer, or none that can be read: asked again next time
+        if state is None:  # no answer, or none that can be read: asked again next time
             self.ledger.note(self.plan.id, job.id, "unanswered", words)
             return Counted(waiting=1, words=[f"{job.key}: {words}"])
         if rows:
@@ -366,6 +368,9 @@ class Driver:
             return
         if cost is not None:
             self.ledger.billed(job.id, cost)
+
+    def _cancelled(self, ref: JobRef) -> None:
+        self._patiently(lambda: self.backend.cancel(ref))
 
     def _patiently(self, call: Callable[[], T]) -> T:
         """What a call that changes nothing returns, made again where there was no answer."""

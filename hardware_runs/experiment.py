@@ -110,8 +110,7 @@ def today(schedule: Schedule, backend: Backend) -> Schedule:
         FitError: A gate does not work any more.
     """
     items = tuple(
-        replace(item, compiled=backend.emit(item.run.circuit, item.compiled))
-        for item in schedule.items
+        replace(item, compiled=backend.emit(item.circuit, item.compiled)) for item in schedule.items
     )
     data = backend.emit(schedule.compiled.native, schedule.compiled)
     return replace(schedule, compiled=data, items=items)

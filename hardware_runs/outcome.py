@@ -114,7 +114,8 @@ class Outcome:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values; ends that are not known are None."""
-        return _plain(asdict(self))
+        tree: dict[str, Any] = _plain(asdict(self))
+        return tree
 
 
 def _plain(value: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.twin import Twin
+from backends.twin import noisy_probabilities
 from hardware_runs.outcome import Outcome
 from hardware_runs.plan import Plan
 from hardware_runs.rescore import rescore
@@ -66,19 +66,9 @@ def probabilities(plan: Plan, schedule: Schedule) -> NDArray[np.float64]:
         if not places:
             continue
         x = np.stack([features(plan, schedule, schedule.executions[k]) for k in places])
-        twin = Twin(_Named(item.compiled.spec))
-        out[places] = twin.probabilities(item.compiled, x)
-    out = np.clip(out, 0, None)
-    return out / out.sum(1, keepdims=True)
-
-
-class _Named:
-    """The name of a target: a twin of what is compiled already asks it for nothing else."""
-
-    source = "snapshot"
-
-    def __init__(self, spec: str) -> None:
-        self.spec = spec
+        out[places] = noisy_probabilities(item.compiled, x)
+    clipped = np.clip(out, 0, None)
+    return np.asarray(clipped / clipped.sum(1, keepdims=True))
 
 
 def _simulated(plan: Plan, schedule: Schedule, seed: int, repeats: int) -> Iterator[Outcome]:

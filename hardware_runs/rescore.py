@@ -42,7 +42,10 @@ def rescore(
     names = list(dict.fromkeys([*(treatments or design.treatments), design.primary]))
     asked = _Asked(plan)
     told: dict[str, list[tuple[Answers, tuple[Told, ...]]]] = {name: [] for name in names}
-    repeats, every, departures, counted = [], [], [], []
+    repeats: list[Repeat] = []
+    every: list[Block] = []
+    departures: list[str] = []
+    counted: list[tuple[int, list[int]]] = []
     for number in range(design.count):
         found = blocks(plan, schedule, measured, number)
         every += found

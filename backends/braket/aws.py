@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from backends.queued import BusyError, RefusedError
 from backends.registry import require
 from qmoe.errors import CredentialsError, InputError, QmoeError, UnreachableError
 from qmoe.record import Source
@@ -59,8 +60,10 @@ def missing(environment: Mapping[str, str] | None = None, home: Path | None = No
     return None if any(path.is_file() for path in files) else KEYS
 
 
-def session(region: str | None) -> Any:
+def session(region: str | None, seconds: float | None = None) -> Any:
     """The SDK's session in a region, or in the user's own where that is None.
+
+    seconds: How long one attempt of a request may take; None: a minute.
 
     Every request for a task carries a client token made from its content, so that sending it
     again, from this process or another, gives the task that it gave before.
@@ -68,8 +71,8 @@ def session(region: str | None) -> Any:
     aws = require("braket", "braket.aws")
     boto3 = require("braket", "boto3")
     config = require("braket", "botocore.config").Config(
-        connect_timeout=10,
-        read_timeout=60,
+        connect_timeout=min(10.0, seconds or 10.0),
+        read_timeout=seconds or 60.0,
         retries={"mode": "standard", "total_max_attempts": 3},
     )
     # the SDK itself reads AWS_REGION, which boto3 does not
@@ -82,11 +85,11 @@ def session(region: str | None) -> Any:
     return made
 
 
-def connect(arn: str, region: str | None) -> Any:
+def connect(arn: str, region: str | None, seconds: float | None = None) -> Any:
     """The SDK's device, in a session in its region, or in the user's own where that is None."""
     sdk = require("braket", "braket.aws")
     with explained(f"device {arn}"):
-        made = session(region)
+        made = session(region, seconds)
     with explained(f"device {arn}", made), warnings.catch_warnings():
         # a device whose properties the SDK cannot read is of no use
         warnings.filterwarnings("error", message="Unable to determine device capabilities")
@@ -157,6 +160,8 @@ def explained(what: str, session: Any = None) -> Iterator[None]:
     errors = require("braket", "botocore.exceptions")
     try:
         yield
+    except QmoeError:
+        raise
     except errors.NoRegionError as error:
         raise InputError(
             got=f"{what} without an AWS region",
@@ -178,12 +183,16 @@ def explained(what: str, session: Any = None) -> Iterator[None]:
         ) from error
     except errors.ClientError as error:
         raise _refusal(what, error, session) from error
-    except (errors.HTTPClientError, errors.ConnectionError) as error:
+    except (errors.HTTPClientError, errors.ConnectionError, TimeoutError) as error:
         raise UnreachableError(
             got=f"no answer for {what} ({words(str(error), session)})",
             expected="Amazon Braket within reach",
             do="check the network, the region and BRAKET_ENDPOINT",
         ) from error
+
+    except (errors.BotoCoreError, KeyError, TypeError, ValueError, AttributeError) as error:
+        said = words(f"{type(error).__name__}: {error}", session)
+        raise QmoeError(f"Amazon Braket's answer for {what} cannot be used: {said}") from error
 
 
 def words(text: str, session: Any) -> str:
@@ -211,10 +220,16 @@ def _refusal(what: str, error: Any, session: Any) -> QmoeError:
             expected="an ARN of this account and region",
             do="copy it from the Braket console",
         )
-    if code in BUSY or status >= 500:
+    if code in BUSY or status == 429:
+        return BusyError(
+            got=f"{what} put off ({code}: {said})", expected="a reply", do="try again later"
+        )
+    if status >= 500:
         return UnreachableError(
             got=f"no result for {what} ({code}: {said})",
             expected="an answer of the service",
             do="try again later",
         )
+    if 400 <= status < 500:
+        return RefusedError(f"Amazon Braket refused {what}: {code}: {said}")
     return QmoeError(f"Amazon Braket refused {what}: {code}: {said}")

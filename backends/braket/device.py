@@ -10,20 +10,25 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import time
+from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backends.base import Compiled, Counts, JobRef, Status, check_features, wait
-from backends.braket import aws, tasks
+from backends.base import Compiled, Counts, check_features
+from backends.braket import aws, queue, tasks
 from backends.braket.emulator import Emulator
 from backends.braket.hosted import PROGRAM, Hosted
-from backends.braket.queue import MEASURED, Queue
+from backends.braket.prices import Prices
+from backends.braket.prices import prices as prices_of
+from backends.queued import BusyError, Cost, Interval, JobRef, Limits, Program, Status
 from backends.registry import Spec, require
-from qmoe.errors import FitError, InputError, QmoeError, UnreachableError
+from backends.remote import rows_of, run_now, within
+from qmoe.errors import FitError, InputError, QmoeError
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -32,6 +37,7 @@ if TYPE_CHECKING:
 
 ARN = re.compile(r"arn:aws[a-z-]*:braket:([a-z0-9-]*):\d*:device/[a-z-]+/[\w.-]+/[\w.-]+")
 TIMEOUT_SECONDS = 600.0
+SEND_SECONDS = 180.0
 TAG = re.compile(r"[\w .:/=+@-]{1,256}", re.ASCII)
 
 
@@ -43,17 +49,29 @@ class Device:
     the same circuits pass another seed.
     """
 
+    account = "aws"
+    idempotent = True  # by the client token, which is made of the request
+    parallel = True  # boto3's clients may be used by several threads
+
     def __init__(
-        self, spec: str, device: Any, *, simplify: bool, timeout: float, bucket: str | None
+        self,
+        spec: str,
+        device: Any,
+        *,
+        simplify: bool,
+        timeout: float,
+        bucket: str | None,
+        seconds: float | None = None,
     ) -> None:
         self.spec = spec
         self._device, self._session = device, device.aws_session
         self._simplify, self._timeout, self._bucket = simplify, timeout, bucket
+        self._seconds = seconds
         clients = (self._session.braket_client, self._session.s3_client)
         endpoints = [client.meta.endpoint_url for client in clients]
         self.source = aws.source(str(device.type), endpoints, os.environ)
-        self._limits = tasks.limits(device.properties)
-        self._queue = Queue(self._session)
+        self._queue = queue.Queue(self._session)
+        self._known: dict[Path | None, Prices | str] = {}
 
     @cached_property
     def _compiler(self) -> Hosted | Emulator:
@@ -98,36 +116,44 @@ class Device:
             )
         content = (compiled.native.digest, compiled.physical, x.tobytes(), shots, seed)
         tag = "run-" + hashlib.sha256(repr(content).encode()).hexdigest()[:32]
-        ref = self.submit(compiled, x, shots, tag=tag)
-        if not ref.ids:
-            return np.zeros((0, compiled.num_outcomes), dtype=np.int64)
-        poll = (self._device.properties.service.getTaskPollIntervalMillis or 1000) / 1000
-        times = {"timeout": self._timeout, "poll": poll}
-        try:
-            return wait(self, ref, **times, sleep=time.sleep, clock=time.monotonic)
-        except UnreachableError:
-            raise
-        except QmoeError as error:
-            said = self._collect(ref)[1]
-            if not said or said[0] in str(error):
-                raise
-            raise QmoeError(f"{error}: {said[0]}") from error
+        return run_now(self, compiled, x, shots, tag, self._timeout)
 
-    def submit(self, compiled: Compiled, features: ArrayLike, shots: int, *, tag: str) -> JobRef:
-        """Creates the tasks; the same call again, in any process, creates no new ones.
+    def limits(self) -> Limits:
+        """What the device's properties say."""
+        return tasks.limits(self._device.properties)
+
+    def cost(self, rows: Sequence[int], shots: int, prices: Path | None = None) -> Cost:
+        """By the price list; how program sets are billed is left open, by task or by circuit."""
+        if self._device.type != "QPU":
+            return Cost(None, None, "hosted simulators are billed by their time, not known before")
+        found = self._prices(prices)
+        if isinstance(found, str):
+            return Cost(None, None, f"no price: {found}")
+        sets = tasks.takes_sets(self._device.properties)
+        low = sum(found.task + n * shots * found.shot for n in rows)
+        high = sum((n if sets else 1) * found.task + n * shots * found.shot for n in rows)
+        return Cost(Interval(low, high), None, found.note)
+
+    def left(self) -> None:
+        """Braket sells no time in advance."""
+        return None
+
+    def submit(self, programs: Sequence[Program], shots: int, *, tag: str) -> JobRef:
+        """Creates one task; the same call again, in any process, creates no new one.
 
         Raises:
-            InputError: Shots or a tag that Braket does not take; nothing has been spent.
-            QmoeError: The service refused; it names the tasks that it took before.
+            InputError: Shots, rows or a tag that Braket does not take; nothing has been spent.
+            RefusedError: The service refused.
         """
-        x = check_features(compiled, features)
-        if compiled.spec.partition(",")[0] != self.spec.partition(",")[0]:
+        rows = int(rows_of(programs).sum())
+        for program in programs:
+            self._check_own(program.compiled)
+        if len(self.limits().split([0] * rows, shots)) > 1:
             raise InputError(
-                got=f"a circuit compiled for {compiled.spec}",
-                expected=self.spec,
-                do="compile it for this device",
+                got=f"{rows} circuits in one task",
+                expected=f"at most {self.limits().rows}",
+                do="send them in several",
             )
-        parts = self._limits.split(len(x), shots)
         if not TAG.fullmatch(tag):
             raise InputError(
                 got=f"tag {tag!r}",
@@ -135,29 +161,36 @@ class Device:
                 do="name the run otherwise",
             )
         if self._device.status != "ONLINE":
-            raise QmoeError(
-                f"{self._device.name} is {str(self._device.status).lower()}: try another device"
+            raise BusyError(
+                got=f"{self._device.name}, which is {str(self._device.status).lower()}",
+                expected="a device that is online",
+                do="try again later, or another device",
             )
-        folder = (self._bucket or aws.default_bucket(self._session), "tasks")
         # bound circuits: a box with free parameters is not taken everywhere, and program sets of
         # bound circuits run faster (amazon-braket/amazon-braket-examples, pull request 816)
-        bound = [replace(compiled, native=compiled.native.bind(row)) for row in x]
-        programs = [self._compiler.circuit(each) for each in bound]
-        order = " ".join(compiled.physical[qubit] for qubit in compiled.native.measured)
-        firsts = [sum(parts[:k]) for k in range(len(parts))]
+        circuits = [
+            self._compiler.circuit(replace(each.compiled, native=each.compiled.native.bind(row)))
+            for each in programs
+            for row in each.features
+        ]
+        one = programs[0].compiled
+        order = " ".join(one.physical[qubit] for qubit in one.native.measured)
 
-        def create(k: int) -> str:
-            tags = {"qmoe": tag, "qmoe-part": f"{k}", MEASURED: order}
-            part = programs[firsts[k] : firsts[k] + parts[k]]
-            with aws.explained(f"a task for {self._device.name}", self._session):
-                return self._create(part, shots, folder, tags)
+        def send() -> str:
+            folder = (self._bucket or aws.default_bucket(self._session), "tasks")
+            return self._create(circuits, shots, folder, {queue.TAG: tag, queue.MEASURED: order})
 
-        ids = self._queue.create(create, len(parts))
-        return JobRef(self.spec, ids, parts, shots, tag)
+        with aws.explained(f"a task for {self._device.name}", self._session):
+            name = within(self._seconds or SEND_SECONDS, send)
+        return JobRef(self.spec, name, rows, shots, tag)
+
+    def find(self, tag: str, since: datetime) -> tuple[str, ...]:
+        """The ARNs of this device's tasks that have the tag."""
+        return self._queue.find(self._device.arn, tag, since)
 
     def status(self, ref: JobRef) -> Status:
-        """How far it is; "done" only when every task is."""
-        return self._queue.status(ref.ids)
+        """How far it is."""
+        return self._queue.status(ref.id)
 
     def fetch(self, ref: JobRef) -> dict[int, NDArray[np.int64]]:
         """Counts (2^m,) by row; rows that are not there (yet) are left out.
@@ -165,29 +198,47 @@ class Device:
         Raises:
             QmoeError: Something failed and no row is there; with the vendor's words.
         """
-        found, said = self._collect(ref)
+        rows, said = self._queue.fetch(ref.id, ref.shots)
+        found = {k: counts for k, counts in enumerate(rows) if counts is not None}
         if said and not found:
             raise QmoeError(said[0])
         return found
 
     def cancel(self, ref: JobRef) -> None:
         """Asks Braket to drop what has not run."""
-        self._queue.cancel(ref.ids)
+        self._queue.cancel(ref.id)
 
-    def _collect(self, ref: JobRef) -> tuple[dict[int, NDArray[np.int64]], list[str]]:
-        """The rows that are there, and why others never will be."""
-        found: dict[int, NDArray[np.int64]] = {}
-        said: list[str] = []
-        first = 0
-        parts = self._queue.fetch(ref.ids, ref.shots)
-        for (part, why), rows in zip(parts, ref.rows, strict=True):
-            found |= {first + k: counts for k, counts in enumerate(part) if counts is not None}
-            said += why
-            first += rows
-        return found, said
+    def usage(self, ref: JobRef) -> Cost | None:
+        """By the price list and the shots that succeeded: Braket says of no task what it cost."""
+        state, _, good = self._queue.shots(ref.id)
+        if state not in queue.ENDED:
+            return None
+        found = self._prices(None) if self._device.type == "QPU" else ""
+        if isinstance(found, str):
+            return None
+        if state != "COMPLETED":
+            return Cost(Interval(0.0, 0.0), None, f"{state.lower()}: not billed by the SDK's rule")
+        low = found.task + good * found.shot
+        sets = tasks.takes_sets(self._device.properties)
+        high = (ref.rows if sets else 1) * found.task + good * found.shot
+        return Cost(Interval(low, high), None, f"computed from {found.note}")
+
+    def _prices(self, file: Path | None) -> Prices | str:
+        if file not in self._known:
+            region = str(self._session.region)
+            self._known[file] = prices_of(self._device.arn, region, file)
+        return self._known[file]
+
+    def _check_own(self, compiled: Compiled) -> None:
+        if compiled.spec.partition(",")[0] != self.spec.partition(",")[0]:
+            raise InputError(
+                got=f"a circuit compiled for {compiled.spec}",
+                expected=self.spec,
+                do="compile it for this device",
+            )
 
     def _create(self, part: list[Any], shots: int, folder: Any, tags: dict[str, str]) -> str:
-        if self._limits.executables is None:
+        if not tasks.takes_sets(self._device.properties):
             (program,) = part
         else:
             program = require("braket", "braket.program_sets").ProgramSet(part, shots)
@@ -205,8 +256,9 @@ class Device:
 def load(spec: Spec) -> Device:
     """The device of a spec "braket:ARN"; asks Braket what it is.
 
-    Options: timeout (seconds that `run` waits), bucket (for results, in S3), simplify. The first
-    two change no result, so the backend's own spec is without them.
+    Options: timeout (seconds that `run` waits), call_timeout (seconds that one request may take),
+    bucket (for results, in S3), simplify. The first three change no result, so the backend's own
+    spec is without them.
 
     Raises:
         InputError: No ARN, one that Braket does not know, another option, or no region.
@@ -220,10 +272,12 @@ def load(spec: Spec) -> Device:
             expected="an ARN such as arn:aws:braket:eu-north-1::device/qpu/iqm/Garnet",
             do="copy it from the Braket console",
         )
-    options = dict(spec.only("bucket", "simplify", "timeout").options)
-    options.pop("timeout", None)
+    options = dict(spec.only("bucket", "call_timeout", "simplify", "timeout").options)
+    for key in ("timeout", "call_timeout"):
+        options.pop(key, None)
     bucket = options.pop("bucket", None)
     timeout, simplify = spec.seconds("timeout", TIMEOUT_SECONDS), spec.flag("simplify")
-    device = aws.connect(spec.target, found[1] or None)
+    seconds = spec.seconds("call_timeout", 0.0) or None
+    device = aws.connect(spec.target, found[1] or None, seconds)
     name = str(Spec(spec.vendor, spec.target, options))
-    return Device(name, device, simplify=simplify, timeout=timeout, bucket=bucket)
+    return Device(name, device, simplify=simplify, timeout=timeout, bucket=bucket, seconds=seconds)

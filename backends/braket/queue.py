@@ -1,34 +1,30 @@
-"""Braket's tasks at work: created several at a time, asked for, fetched and cancelled by ARN."""
+"""Braket's tasks at work: looked for, asked for, fetched and cancelled."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor
-from concurrent.futures import wait as wait_for
+from collections.abc import Mapping
+from datetime import datetime
 from threading import Lock
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.base import Status
 from backends.braket import aws, tasks
+from backends.queued import Status
 from backends.registry import require
 from qmoe.errors import InputError, QmoeError
 
-T = TypeVar("T")
 Rows: TypeAlias = list[NDArray[np.int64] | None]
 
-AT_ONCE = 8  # requests at a time; boto3 keeps ten connections
+TAG = "qmoe"  # the tag that names a task
+MOST_PAGES = 100
 MEASURED = "qmoe-measured"  # the tag that says which qubits an outcome is made of, in order
 ENDED: Mapping[str, Status] = {
     "COMPLETED": "done",
     "FAILED": "failed",
     "CANCELLED": "cancelled",
 }
-
-_log = logging.getLogger(__name__)
 
 
 class Queue:
@@ -39,58 +35,49 @@ class Queue:
         self._ended: dict[str, str] = {}
         self._reading = Lock()
 
-    def create(self, one: Callable[[int], str], count: int) -> tuple[str, ...]:
-        """The ARNs that `one(0)`, `one(1)`, ... create; after a refusal no more are begun.
+    def status(self, arn: str) -> Status:
+        """How far a task is."""
+        state = self._state(arn)
+        if state in ENDED:
+            return ENDED[state]
+        return "submitted" if state in ("CREATED", "QUEUED") else "running"
 
-        Raises:
-            QmoeError: The first refusal; it names the tasks that were created all the same.
-        """
+    def fetch(self, arn: str, shots: int) -> tuple[Rows, list[str]]:
+        """The counts of a task's circuits, if it has ended, and why some are missing."""
+        return self._results(arn, shots)
 
-        def logged(k: int) -> str:
-            arn = one(k)
-            _log.info("created %s", arn)
-            return arn
+    def cancel(self, arn: str) -> None:
+        """Asks Braket to drop what has not run; a task that has ended stays as it is."""
+        if self._state(arn) in ("CREATED", "QUEUED", "RUNNING"):
+            with aws.explained(f"cancelling {arn}", self._session):
+                self._session.cancel_quantum_task(arn)
 
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            futures: list[Future[str]] = [pool.submit(logged, k) for k in range(count)]
-            wait_for(futures, return_when=FIRST_EXCEPTION)
-            ran = [future for future in futures if not future.cancel()]
-        made = [future.result() for future in ran if future.exception() is None]
-        refusal = next((e for e in (future.exception() for future in ran) if e is not None), None)
-        if refusal is None:
-            return tuple(made)
-        if not made or not isinstance(refusal, QmoeError):
-            raise refusal
-        error = QmoeError(
-            f"{refusal}; {len(made)} of {count} tasks exist all the same: {' '.join(made)}; the "
-            "same submission again finds these and adds the rest"
-        )
-        error.exit_code = refusal.exit_code
-        raise error from refusal
+    def find(self, device: str, tag: str, since: datetime) -> tuple[str, ...]:
+        """The ARNs of the tasks on a device that have the tag, created at `since` or later."""
+        filters = [
+            {"name": "deviceArn", "operator": "EQUAL", "values": [device]},
+            {"name": "createdAt", "operator": "GTE", "values": [since.isoformat()]},
+        ]
+        found: dict[str, None] = {}
+        asked: dict[str, Any] = {}
+        for _ in range(MOST_PAGES):
+            with aws.explained(f"tasks tagged {tag}", self._session):
+                page = self._session.braket_client.search_quantum_tasks(
+                    filters=filters, maxResults=100, **asked
+                )
+            for task in page["quantumTasks"]:
+                if (task.get("tags") or {}).get(TAG) == tag:
+                    found[str(task["quantumTaskArn"])] = None
+            if not page.get("nextToken"):
+                return tuple(found)
+            asked = {"nextToken": page["nextToken"]}
+        raise QmoeError(f"Amazon Braket lists more than {MOST_PAGES} pages of tasks since {since}")
 
-    def status(self, arns: Sequence[str]) -> Status:
-        """How far tasks are: together they have ended only when every one has."""
-        states = self._each(self._state, arns)
-        if all(state in ENDED for state in states):
-            ends = [end for end in ("FAILED", "CANCELLED") if end in states]
-            return ENDED[ends[0]] if ends else "done"
-        waiting = all(state in ("CREATED", "QUEUED") for state in states)
-        return "submitted" if waiting else "running"
-
-    def fetch(self, arns: Sequence[str], shots: int) -> list[tuple[Rows, list[str]]]:
-        """For each task the counts of its circuits, if it has ended, and why some are missing."""
-        return self._each(lambda arn: self._results(arn, shots), arns)
-
-    def cancel(self, arns: Sequence[str]) -> None:
-        """Asks Braket to drop what has not run; tasks that have ended stay as they are."""
-        for arn in arns:
-            if self._state(arn) in ("CREATED", "QUEUED", "RUNNING"):
-                with aws.explained(f"cancelling {arn}", self._session):
-                    self._session.cancel_quantum_task(arn)
-
-    def _each(self, ask: Callable[[str], T], arns: Sequence[str]) -> list[T]:
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            return list(pool.map(ask, arns))
+    def shots(self, arn: str) -> tuple[str, int, int]:
+        """State of a task, its shots, and those that succeeded as far as it says."""
+        found = self._ask(arn)
+        total = int(found["shots"])
+        return str(found["status"]), total, int(found.get("numSuccessfulShots") or total)
 
     def _state(self, arn: str) -> str:
         if arn not in self._ended:

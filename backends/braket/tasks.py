@@ -1,67 +1,33 @@
-"""Braket's tasks as plain values: how rows are split over them, and the counts that come back."""
+"""Braket's tasks as plain values: what a device takes at once, and the counts that come back."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from backends.queued import Limits
 from backends.remote import apportion
-from qmoe.angles import whole
-from qmoe.errors import InputError, QmoeError
+from qmoe.errors import QmoeError
 
 PROGRAM_SET = "braket.ir.openqasm.program_set"
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a device takes at once.
-
-    Attributes:
-        shots: Fewest and most shots of a circuit.
-        executables: Most circuits of a program set; None where the device takes none, and every
-            circuit is a task of its own.
-        total: Fewest and most shots of a program set, all circuits together.
-    """
-
-    shots: tuple[int, int]
-    executables: int | None = None
-    total: tuple[int, int] = (0, 0)
-
-    def split(self, rows: int, shots: int) -> tuple[int, ...]:
-        """How many rows each task takes, in order: as few tasks as possible, of equal size.
-
-        Raises:
-            InputError: More or fewer shots than the device takes; nothing has been spent.
-
-        >>> Limits((1, 1000), executables=4, total=(1, 300)).split(7, 100)
-        (3, 2, 2)
-        """
-        fewest, most = max(1, self.shots[0]), self.shots[1]
-        if self.executables is not None:
-            most = min(most, self.total[1])
-        if not fewest <= whole(shots, "shots", 1) <= most:
-            raise _shots(shots, f"{fewest} to {most}")
-        if self.executables is None or not rows:
-            return (1,) * rows
-        tasks = -(-rows // max(1, min(self.executables, self.total[1] // shots)))
-        parts = tuple(rows // tasks + (k < rows % tasks) for k in range(tasks))
-        if parts[-1] * shots < self.total[0]:
-            raise _shots(shots, f"{self.total[0]} for the {parts[-1]} circuits of a task together")
-        return parts
-
-
 def limits(properties: Any) -> Limits:
-    """The limits in a device's properties."""
+    """The limits in a device's properties; without program sets every circuit is a task."""
     fewest, most = properties.service.shotsRange
     action = properties.action.get(PROGRAM_SET)
     if action is None:
-        return Limits((fewest, most))
+        return Limits((fewest, most), rows=1)
     total = (action.minimumTotalShots or 1, action.maximumTotalShots)
-    return Limits((fewest, most), action.maximumExecutables, total)
+    return Limits((fewest, most), rows=action.maximumExecutables, total=total)
+
+
+def takes_sets(properties: Any) -> bool:
+    """Whether a device takes program sets."""
+    return properties.action.get(PROGRAM_SET) is not None
 
 
 def tallies(result: Any, order: Sequence[int], shots: int) -> list[NDArray[np.int64] | None]:
@@ -112,9 +78,3 @@ def _tally(
     counts = np.zeros(2 ** len(order), dtype=np.int64)
     np.add.at(counts, outcome, times)
     return counts
-
-
-def _shots(shots: int, expected: str) -> InputError:
-    return InputError(
-        got=f"{shots} shots for each circuit", expected=expected, do="ask for another number"
-    )

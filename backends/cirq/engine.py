@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
+from backends.queued import BusyError, RefusedError
 from backends.remote import CALL_SECONDS, within, words
 from qmoe.errors import (
     CredentialsError,
@@ -37,10 +38,17 @@ class Device:
 
 
 class Processor:
-    """A processor of a project. endpoint: host:port of a stand-in without encryption, or None."""
+    """A processor of a project.
 
-    def __init__(self, project: str, name: str, endpoint: str | None) -> None:
+    endpoint: host:port of a stand-in without encryption, or None. seconds: how long a call of the
+    client may take, its own retries included.
+    """
+
+    def __init__(
+        self, project: str, name: str, endpoint: str | None, seconds: float = CALL_SECONDS
+    ) -> None:
         self.project, self.name, self.endpoint = project, name, endpoint
+        self._seconds = seconds
 
     @cached_property
     def device(self) -> Device:
@@ -63,13 +71,22 @@ class Processor:
             when.isoformat(timespec="seconds"),
         )
 
-    def submit(self, circuit: Any, program: str, job: str, params: Any, shots: int) -> None:
-        """Creates a program and a job of it with given ids; what is there already stays."""
+    def submit(
+        self, circuit: Any, program: str, job: str, params: Any, shots: int, content: str
+    ) -> None:
+        """Creates a program and a job of it with given ids; what is there already stays.
+
+        content: What tells the same job from another one of the same id; kept as a label.
+
+        Raises:
+            RefusedError: There is another job with the id; or the engine says no.
+        """
+        labels = {"content": content}
 
         def send() -> None:
             config = self._processor.get_sampler()  # has the processor's default configuration
-            _unless_there(lambda: self._engine.create_program(circuit, program))
-            _unless_there(
+            _unless_there(lambda: self._engine.create_program(circuit, program, labels=labels))
+            made = _unless_there(
                 lambda: self._engine.get_program(program).run_sweep(
                     processor_id=self.name,
                     job_id=job,
@@ -78,8 +95,11 @@ class Processor:
                     run_name=config.run_name,
                     snapshot_id=config.snapshot_id,
                     device_config_name=config.device_config_name,
+                    labels=labels,
                 )
             )
+            if not made and self.job(program, job).labels() != labels:
+                raise RefusedError(f"job {program}/{job} is there already, and another one")
 
         self.ask(send, do="check the network and submit again with the same tag: it runs once")
 
@@ -103,11 +123,20 @@ class Processor:
             QmoeError: Refused for another reason.
         """
         from cirq_google.engine.engine_client import EngineException
-        from google.api_core.exceptions import Forbidden, NotFound, Unauthorized
+        from google.api_core.exceptions import (
+            ClientError,
+            Forbidden,
+            GoogleAPICallError,
+            NotFound,
+            TooManyRequests,
+            Unauthorized,
+        )
         from google.auth.exceptions import GoogleAuthError
 
         try:
-            return within(CALL_SECONDS, call)
+            return within(self._seconds, call)
+        except QmoeError:
+            raise
         except TimeoutError as error:
             raise UnreachableError(
                 got=f"no answer of {self.endpoint or HOST} ({words(error)})",
@@ -125,7 +154,20 @@ class Processor:
                     expected=f"a job of project {self.project}",
                     do="check the id and the project",
                 ) from error
-            raise QmoeError(f"Quantum Engine refused: {words(error)}") from error
+            if isinstance(error.__cause__, TooManyRequests):
+                raise BusyError(
+                    got=f"Quantum Engine, which is busy ({words(error)})",
+                    expected="a reply",
+                    do="try again later",
+                ) from error
+            # a request that was given up in time is 499 to gRPC, and may have been carried out
+            gone = getattr(error.__cause__, "code", 0) in (408, 499)
+            if isinstance(error.__cause__, ClientError) and not gone:
+                raise RefusedError(f"Quantum Engine refused: {words(error)}") from error
+            raise QmoeError(f"Quantum Engine gave no usable answer: {words(error)}") from error
+        except (GoogleAPICallError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+            said = words(f"{type(error).__name__}: {error}")
+            raise QmoeError(f"Quantum Engine gave no usable answer: {said}") from error
 
     def _described(self) -> tuple[Any, Any]:
         from cirq_google.engine.engine_client import EngineException
@@ -199,7 +241,8 @@ def _insecure(endpoint: str) -> Callable[..., Any]:
     return make
 
 
-def _unless_there(create: Callable[[], Any]) -> None:
+def _unless_there(create: Callable[[], Any]) -> bool:
+    """Whether it was made; False where something of the name is there already."""
     from google.api_core.exceptions import AlreadyExists
 
     try:
@@ -207,6 +250,8 @@ def _unless_there(create: Callable[[], Any]) -> None:
     except Exception as error:
         if not isinstance(error.__cause__, AlreadyExists):
             raise
+        return False
+    return True
 
 
 def _errors(calibration: Any) -> tuple[dict[Any, float], dict[Any, float], dict[Any, float]] | None:

@@ -1,7 +1,7 @@
 """Google's processors through Quantum Engine: `cirq:google/PROJECT/PROCESSOR`.
 
-Programs and jobs get ids made from what they are and from the tag, so sending something twice runs
-it once. QMOE_GOOGLE_ENDPOINT (host:port of this machine) puts another service in Google's place,
+Programs and jobs get ids made from the tag, so sending something twice runs it once, and it can be
+found without having been told its id. QMOE_GOOGLE_ENDPOINT (host:port of this machine) puts another service in Google's place,
 without credentials and without encryption; what comes from there is called loopback.
 """
 
@@ -13,20 +13,22 @@ import os
 import re
 import secrets
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from backends.base import Compiled, Counts, JobRef, Status, TargetInfo, compiled
+from backends.base import Compiled, Counts, TargetInfo, compiled
 from backends.checks import check_like
 from backends.cirq.circuits import from_cirq_native, to_cirq
 from backends.cirq.engine import Processor, check_accepted, credentials_error
 from backends.native.phased import lowered, phased
 from backends.native.placement import place
+from backends.queued import Cost, JobRef, Limits, Program, Status
 from backends.registry import Spec, require
-from backends.remote import LOCAL, TIMEOUT_SECONDS, finished, inputs, job_id, words
+from backends.remote import CALL_SECONDS, LOCAL, TIMEOUT_SECONDS, rows_of, run_now, words
 from qmoe.angles import affine, whole
 from qmoe.circuit import Circuit
 from qmoe.errors import InputError, QmoeError
@@ -52,10 +54,17 @@ class Google:
     `calibrated_at` says of when; without one it is the first that the couplings allow.
     """
 
+    account = "google"
+    idempotent = True  # the ids are ours
+
     def __init__(self, spec: Spec, project: str, processor: str, endpoint: str | None) -> None:
         require("cirq", "cirq_google")
-        self.spec = str(spec)
-        self.processor = Processor(project, processor, endpoint)
+        options = dict(spec.options)
+        for name in ("timeout", "call_timeout"):
+            options.pop(name, None)  # how long one process waits says nothing of the target
+        self.spec = str(Spec(spec.vendor, spec.target, options))
+        seconds = spec.seconds("call_timeout", CALL_SECONDS)
+        self.processor = Processor(project, processor, endpoint, seconds)
         self.source: Source = "device" if endpoint is None else "loopback"
         self.timeout = spec.seconds("timeout", TIMEOUT_SECONDS)
         self._simplify = spec.flag("simplify")
@@ -75,19 +84,52 @@ class Google:
     def run(self, compiled: Compiled, features: ArrayLike, shots: int, seed: int) -> Counts:
         """Counts (batch, 2^m) of a new job, waited for; the device draws its shots itself."""
         tag = f"run-{seed}-{secrets.token_hex(8)}"  # asked again, it runs again
-        ref = self.submit(compiled, features, shots, tag=tag)
-        return finished(self, ref, compiled, self.timeout)
+        return run_now(self, compiled, features, shots, tag, self.timeout)
 
-    def submit(self, compiled: Compiled, features: ArrayLike, shots: int, *, tag: str) -> JobRef:
-        """One job with a row as one point of its sweep; the same again is the same job."""
-        x = inputs(compiled, features)
-        shots = whole(shots, "shots", 1)
-        native, where = compiled.native, self.processor
-        program = _id("qmoe", [where.name, tag, native.digest, list(compiled.physical)])
-        job = _id("run", [x.tolist(), shots])
-        circuit = to_cirq(native, _qubits(compiled))
-        where.submit(circuit, program, job, _sweep(native, x), shots)
-        return JobRef(self.spec, (f"{program}/{job}",), (len(x),), shots, tag)
+    def limits(self) -> Limits:
+        """A job is a sweep of one circuit; the engine says no more."""
+        return Limits(programs=1)
+
+    def cost(self, rows: Sequence[int], shots: int, prices: Path | None = None) -> Cost:
+        """Unknown: Google publishes no prices."""
+        return Cost(None, None, "Google publishes no prices: ask whoever gave you access")
+
+    def left(self) -> None:
+        """Not said."""
+        return None
+
+    def submit(self, programs: Sequence[Program], shots: int, *, tag: str) -> JobRef:
+        """One job with a row as one point of its sweep; the same again is the same job.
+
+        Raises:
+            RefusedError: The engine says no, or has another job of the tag.
+        """
+        rows_of(programs)
+        if len(programs) != 1:
+            raise InputError(
+                got=f"{len(programs)} circuits in one job", expected="one", do="send several jobs"
+            )
+        native, x = programs[0].compiled.native, np.asarray(programs[0].features, dtype=float)
+        where, shots = self.processor, whole(shots, "shots", 1)
+        qubits = _qubits(programs[0].compiled)
+        program, job = self._ids(tag)
+        content = _digest([native.digest, list(programs[0].compiled.physical), x.tolist(), shots])
+        where.submit(to_cirq(native, qubits), program, job, _sweep(native, x), shots, content)
+        return JobRef(self.spec, f"{program}/{job}", len(x), shots, tag)
+
+    def find(self, tag: str, since: datetime) -> tuple[str, ...]:
+        """The job of the tag, whose ids are made of it."""
+        program, job = self._ids(tag)
+        name = f"{program}/{job}"
+        try:
+            self.processor.ask(self.processor.job(program, job).status, job=name)
+        except InputError:
+            return ()
+        return (name,)
+
+    def usage(self, ref: JobRef) -> None:
+        """Not said."""
+        return None
 
     def status(self, ref: JobRef) -> Status:
         """How far the job is."""
@@ -99,17 +141,18 @@ class Google:
         status = self._status(ref, job)
         if status == "failed":
             reason = ": ".join(job.failure() or ("no reason given",))
-            raise QmoeError(f"job {job_id(ref)} on {self.processor.name} failed: {words(reason)}")
+            raise QmoeError(f"job {ref.id} on {self.processor.name} failed: {words(reason)}")
         if status == "cancelled":
-            raise QmoeError(f"job {job_id(ref)} on {self.processor.name} was cancelled")
+            raise QmoeError(f"job {ref.id} on {self.processor.name} was cancelled")
         if status != "done":
             return {}
-        results = self.processor.ask(job.results, job=job_id(ref))
-        rows = [_counts(result.measurements["m"]) for result in results]
-        if len(rows) != sum(ref.rows) or any(each.sum() != ref.shots for each in rows):
+        rows = self.processor.ask(
+            lambda: [_counts(result.measurements["m"]) for result in job.results()], job=ref.id
+        )
+        if len(rows) != ref.rows or any(each.sum() != ref.shots for each in rows):
             raise QmoeError(
-                f"job {job_id(ref)} on {self.processor.name} returned {len(rows)} results with "
-                f"{sorted({int(each.sum()) for each in rows})[:3]} shots, not {sum(ref.rows)} "
+                f"job {ref.id} on {self.processor.name} returned {len(rows)} results with "
+                f"{sorted({int(each.sum()) for each in rows})[:3]} shots, not {ref.rows} "
                 f"with {ref.shots}"
             )
         return dict(enumerate(rows))
@@ -118,7 +161,7 @@ class Google:
         """Asks for the end of the job if it has not ended."""
         job = self._job(ref)
         if self._status(ref, job) in ("submitted", "running"):
-            self.processor.ask(job.cancel, job=job_id(ref))
+            self.processor.ask(job.cancel, job=ref.id)
 
     def _compiled(self, native: Circuit, qubits: Sequence[Any]) -> Compiled:
         circuit = to_cirq(native, qubits)
@@ -131,21 +174,26 @@ class Google:
             self.spec, read, names, noisy=None, calibrated_at=self.processor.device.calibrated_at
         )
 
+    def _ids(self, tag: str) -> tuple[str, str]:
+        """Program and job of a tag on this processor."""
+        digest = _digest([self.processor.name, tag])
+        return f"qmoe-{digest}", f"run-{digest}"
+
     def _job(self, ref: JobRef) -> Any:
-        program, _, job = job_id(ref).partition("/")
+        program, _, job = ref.id.partition("/")
         return self.processor.job(program, job)
 
     def _status(self, ref: JobRef, job: Any) -> Status:
-        name = self.processor.ask(job.status, job=job_id(ref))
+        name = self.processor.ask(job.status, job=ref.id)
         if name not in _STATUS:
-            raise QmoeError(f"job {job_id(ref)} has the unknown status {words(name)}")
+            raise QmoeError(f"job {ref.id} has the unknown status {words(name)}")
         return _STATUS[name]
 
 
 def load(spec: Spec) -> Google:
     """The backend of cirq:google/PROJECT/PROCESSOR; asks nothing of the engine.
 
-    Options: timeout (seconds `run` waits), simplify (true or false).
+    Options: timeout (seconds `run` waits), call_timeout (seconds that a call may take), simplify (true or false).
     """
     parts = spec.target.split("/")
     if len(parts) != 3 or not all(parts):
@@ -154,7 +202,7 @@ def load(spec: Spec) -> Google:
             expected="cirq:google/PROJECT/PROCESSOR",
             do="name a Google Cloud project and one of its processors",
         )
-    spec.only("timeout", "simplify")
+    spec.only("timeout", "call_timeout", "simplify")
     endpoint = os.environ.get(ENDPOINT) or None
     if endpoint is not None and not re.fullmatch(rf"({'|'.join(LOCAL)}):\d+", endpoint):
         raise InputError(
@@ -223,6 +271,6 @@ def _counts(bits: Any) -> NDArray[np.int64]:
     return np.bincount(outcomes, minlength=2**width).astype(np.int64)
 
 
-def _id(prefix: str, parts: list[Any]) -> str:
+def _digest(parts: list[Any]) -> str:
     text = json.dumps(parts, separators=(",", ":"), allow_nan=False)
-    return f"{prefix}-{hashlib.sha256(text.encode()).hexdigest()[:32]}"
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

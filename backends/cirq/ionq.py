@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,8 +21,6 @@ from numpy.typing import ArrayLike, NDArray
 from backends.base import (
     Compiled,
     Counts,
-    JobRef,
-    Status,
     TargetInfo,
     compiled,
     sample,
@@ -31,8 +31,17 @@ from backends.cirq.ionq_results import distributions
 from backends.cirq.ionq_service import KEYS, Service
 from backends.native.phased import phased
 from backends.native.pulses import pulses
+from backends.queued import Cost, JobRef, Limits, Program, Status
 from backends.registry import Spec
-from backends.remote import LOCAL, TIMEOUT_SECONDS, apportion, finished, inputs, job_id, words
+from backends.remote import (
+    CALL_SECONDS,
+    LOCAL,
+    TIMEOUT_SECONDS,
+    apportion,
+    rows_of,
+    run_now,
+    words,
+)
 from qmoe.angles import whole
 from qmoe.circuit import Circuit
 from qmoe.errors import (
@@ -68,13 +77,19 @@ class IonQ:
     from the id of the job, so that they are the same whenever they are fetched.
     """
 
+    account = "ionq"
+    idempotent = False  # the API knows no token of ours
+
     def __init__(self, spec: Spec, key: str, host: str) -> None:
-        self.spec = str(spec)
+        options = dict(spec.options)
+        for name in ("timeout", "call_timeout"):
+            options.pop(name, None)  # how long one process waits says nothing of the target
+        self.spec = str(Spec(spec.vendor, spec.target, options))
         self.target = spec.target.removeprefix("ionq.")
         self.timeout = spec.seconds("timeout", TIMEOUT_SECONDS)
         self._simplify = spec.flag("simplify")
         self.source: Source = _source(self.target, host)
-        self.service = Service(host, key)
+        self.service = Service(host, key, spec.seconds("call_timeout", CALL_SECONDS))
 
     def compile(self, circuit: Circuit) -> Compiled:
         """Pulses and ZZ gates; without known errors any qubits are as good as others."""
@@ -88,26 +103,55 @@ class IonQ:
 
     def run(self, compiled: Compiled, features: ArrayLike, shots: int, seed: int) -> Counts:
         """Counts (batch, 2^m) of one new job, waited for; a device draws its shots itself."""
-        ref = self.submit(compiled, features, shots, tag=f"qmoe-{seed}")
-        return finished(self, ref, compiled, self.timeout)
+        return run_now(self, compiled, features, shots, f"qmoe-{seed}", self.timeout)
 
-    def submit(self, compiled: Compiled, features: ArrayLike, shots: int, *, tag: str) -> JobRef:
+    def limits(self) -> Limits:
+        """Not said."""
+        return Limits()
+
+    def cost(self, rows: Sequence[int], shots: int, prices: Path | None = None) -> Cost:
+        """Unknown: the service tells no prices."""
+        return Cost(None, None, "IonQ's service tells no prices: see your contract")
+
+    def left(self) -> None:
+        """Not said."""
+        return None
+
+    def submit(self, programs: Sequence[Program], shots: int, *, tag: str) -> JobRef:
         """Sends all rows in one POST; the tag becomes the name of the job."""
-        x = inputs(compiled, features)
+        rows = int(rows_of(programs).sum())
         shots = whole(shots, "shots", 1)
-        native = compiled.native
+        measured = {each.compiled.native.measured for each in programs}
+        if len(measured) != 1:
+            raise InputError(
+                got="circuits that measure different qubits",
+                expected="the same in one job",
+                do="send several jobs",
+            )
         name = self.service.create(
-            [to_ionq(native.bind(row)) for row in x],
-            {"measured": ",".join(map(str, native.measured))},
+            [to_ionq(each.compiled.native.bind(row)) for each in programs for row in each.features],
+            {"measured": ",".join(map(str, *measured))},
             target=self.target,
             shots=shots,
             name=tag,
         )
-        return JobRef(self.spec, (name,), (len(x),), shots, tag)
+        return JobRef(self.spec, name, rows, shots, tag)
+
+    def find(self, tag: str, since: datetime) -> tuple[str, ...]:
+        """The ids of the jobs named by the tag.
+
+        Raises:
+            QmoeError: More jobs than the service was asked to list: nothing is known then.
+        """
+        return self.service.named(tag)
+
+    def usage(self, ref: JobRef) -> None:
+        """Not said."""
+        return None
 
     def status(self, ref: JobRef) -> Status:
         """How far the job is."""
-        return self._status(self.service.job(job_id(ref)))
+        return self._status(self.service.job(ref.id))
 
     def fetch(self, ref: JobRef) -> dict[int, NDArray[np.int64]]:
         """Counts (2^m,) by row; none until all are there.
@@ -115,7 +159,7 @@ class IonQ:
         IonQ returns probabilities by little-endian integers; on a device they are counts over
         shots, and go back to whole counts with the sum `shots` by the largest remainders.
         """
-        name = job_id(ref)
+        name = ref.id
         job = self.service.job(name)
         status = self._status(job)
         if status in ("failed", "cancelled"):
@@ -124,8 +168,8 @@ class IonQ:
         if status != "done":
             return {}
         found = distributions(self.service.results(name), job)
-        if len(found) != sum(ref.rows):
-            raise QmoeError(f"IonQ job {name}: {len(found)} results for {sum(ref.rows)} inputs")
+        if len(found) != ref.rows:
+            raise QmoeError(f"IonQ job {name}: {len(found)} results for {ref.rows} inputs")
         if self.target == "simulator":
             seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
             return dict(enumerate(sample(found, ref.shots, seed)))
@@ -134,7 +178,7 @@ class IonQ:
     def cancel(self, ref: JobRef) -> None:
         """Cancels the job if it has not ended: IonQ would cancel one that is done, too."""
         if self.status(ref) in ("submitted", "running"):
-            self.service.cancel(job_id(ref))
+            self.service.cancel(ref.id)
 
     def _compiled(self, native: Circuit) -> Compiled:
         check_width(native.num_qubits, QUBITS[self.target], self.spec)
@@ -151,12 +195,12 @@ class IonQ:
 def load(spec: Spec) -> IonQ:
     """The backend of cirq:ionq.TARGET; asks nothing of the service.
 
-    Options: timeout (seconds `run` waits), simplify (true or false).
+    Options: timeout (seconds `run` waits), call_timeout (seconds that a call may take), simplify (true or false).
     """
     target = spec.target.removeprefix("ionq.")
     if target not in QUBITS:
         raise unknown("IonQ target", target, QUBITS)
-    spec.only("timeout", "simplify")
+    spec.only("timeout", "call_timeout", "simplify")
     if missing() is not None:
         raise CredentialsError(
             got="no API key of IonQ",

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from backends.queued import BusyError, RefusedError
 from backends.registry import require
 from backends.remote import CALL_SECONDS, within, words
 from qmoe.errors import CredentialsError, InputError, QmoeError, UnreachableError
 
 KEYS = ("CIRQ_IONQ_API_KEY", "IONQ_API_KEY")  # in the order in which the client looks
+MOST_JOBS = 10_000
 RETRY_SECONDS = 2  # of calls that change nothing; the client doubles its delays up to this
 
 
 class Service:
     """The service at a host, with an API key that no message of it shows."""
 
-    def __init__(self, host: str, key: str) -> None:
-        self._key = key
+    def __init__(self, host: str, key: str, seconds: float = CALL_SECONDS) -> None:
+        self._key, self._seconds = key, seconds
         service = require("cirq", "cirq_ionq").Service
         # The private client, as the service's create_batch_job asks for the job after creating it
         # and drops the id if that fails. A POST whose reply is lost may have been accepted, so
@@ -51,7 +53,20 @@ class Service:
             lambda: self._once.create_job(program, shots, target=target, name=name),
             do=f"look for a job named {name} before sending again: it may have been accepted",
         )
+        if not isinstance(made, dict) or not isinstance(made.get("id"), str):
+            raise QmoeError(f"IonQ's reply to job {name} has no id: {self.said(made)}")
         return str(made["id"])
+
+    def named(self, name: str) -> tuple[str, ...]:
+        """The ids of the jobs with a name.
+
+        Raises:
+            QmoeError: There are more jobs than the service was asked for.
+        """
+        jobs = self._ask(lambda: self._often.list_jobs(limit=MOST_JOBS, batch_size=MOST_JOBS))
+        if len(jobs) >= MOST_JOBS:
+            raise QmoeError(f"IonQ lists {MOST_JOBS} jobs and may have more")
+        return tuple(dict.fromkeys(str(job["id"]) for job in jobs if job.get("name") == name))
 
     def job(self, name: str) -> dict[str, Any]:
         """What the service says of a job."""
@@ -79,8 +94,8 @@ class Service:
         from cirq_ionq import IonQException
 
         try:
-            return within(CALL_SECONDS, call)
-        except ValueError as error:  # of the JSON reader
+            return within(self._seconds, call)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:  # of no usable JSON
             raise QmoeError(f"IonQ's reply cannot be read ({self.said(error)})") from error
         except TimeoutError as error:
             raise UnreachableError(
@@ -95,6 +110,10 @@ class Service:
                     expected=f"a valid one in {' or '.join(KEYS)}",
                     do="check it in the IonQ console",
                 ) from error
+            if error.status_code == 429:
+                raise BusyError(
+                    got="IonQ's service, which is busy", expected="a reply", do="try again later"
+                ) from None
             if error.status_code == 404 and name is not None:
                 raise InputError(
                     got=f"job {name}",
@@ -103,4 +122,6 @@ class Service:
                 ) from error
             said = str(error)  # which repeats the whole request first
             reply = self.said(said.partition("Response Body:")[2] or said)
-            raise QmoeError(f"IonQ refused: {reply}") from None
+            if 400 <= (error.status_code or 0) < 500:
+                raise RefusedError(f"IonQ refused: {reply}") from None
+            raise QmoeError(f"IonQ gave no usable answer: {reply}") from None

@@ -10,9 +10,9 @@ from typing import Annotated
 
 import typer
 
-from backends.base import Queued
 from backends.conformance.bench import Bench
 from backends.conformance.suite import Check, Outcome, checks, outcomes, planned
+from backends.queued import Queued
 from backends.registry import load
 from qmoe.angles import whole
 from qmoe.entry import enter

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from backends.base import Backend, Compiled, Counts, Exact, Probabilities, Queued
+from backends.base import Backend, Compiled, Counts, Exact, Probabilities
 from backends.conformance.predict import Reals, ideal, is_noisy, predicted
+from backends.queued import Queued
 from qmoe.circuit import Circuit
 
 NATIVE = 1e-9  # native circuits, and exact answers without noise

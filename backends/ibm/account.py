@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -30,8 +31,8 @@ QUOTED = re.compile(r"(?i)\b(bearer|apikey)[\s=:]+[^\s'\",&]+")
 class Account:
     """The client of an account and one of its devices; no text of it shows a credential."""
 
-    def __init__(self, client: Any, device: Any) -> None:
-        self._client, self.device = client, device
+    def __init__(self, client: Any, device: Any, seconds: float | None = None) -> None:
+        self._client, self.device, self._seconds = client, device, seconds
         for each in client._api_clients.values():
             _post_once(each._session)
 
@@ -40,6 +41,23 @@ class Account:
         """Where results of the device come from."""
         simulated = bool(self.device.configuration().simulator or self.device.is_mock)
         return source(self.device._api_client._session.base_url, simulated, os.environ)
+
+    def tagged(self, tag: str, since: datetime) -> tuple[str, ...]:
+        """The ids of the jobs with a tag that were created at `since` or later."""
+        local = since.astimezone().replace(tzinfo=None)  # as the client wants it
+        jobs = self.ask(
+            f"jobs tagged {tag}",
+            lambda: self._client.jobs(
+                limit=None, job_tags=[tag], created_after=local, include_mocks=True
+            ),
+        )
+        return tuple(dict.fromkeys(str(job.job_id()) for job in jobs))
+
+    def left(self) -> float | None:
+        """Seconds of the device that the instance has left; None where it has no limit."""
+        usage = self.ask("the usage of the instance", self._client.usage)
+        found = usage.get("usage_remaining_seconds")
+        return None if found is None else float(found)
 
     def job(self, name: str) -> Any:
         """The vendor's job of an id, from whatever process it was sent.
@@ -60,12 +78,13 @@ class Account:
         """What a call of the client returns; its errors in one line with the right exit code.
 
         what: What is asked for, "job ...".
-        seconds: How long it may take; the client sets no limit for some requests.
+        seconds: How long it may take unless the account was opened with a limit; the client sets
+            none for some requests.
         do: What to do when there was no answer.
         """
         with quiet():
             try:
-                return within(seconds, call)
+                return within(self._seconds or seconds, call)
             except QmoeError:
                 raise
             except Exception as error:  # the client lets through whatever a reply makes of it
@@ -93,8 +112,10 @@ def missing(environment: Mapping[str, str] | None = None, home: Path | None = No
     return f"{TOKEN} (and QISKIT_IBM_INSTANCE), or save an account in ~/{SAVED}"
 
 
-def connect(name: str) -> Account:
+def connect(name: str, seconds: float | None = None) -> Account:
     """The account of the environment, or else the saved one, with the device of this name.
+
+    seconds: How long each call may take; None: as long as its kind may.
 
     Raises:
         CredentialsError: There are none, or IBM refuses them.
@@ -121,9 +142,10 @@ def connect(name: str) -> Account:
 
     with quiet() as swallowed:
         try:
-            client, names = within(LOAD_SECONDS, open_)
+            client, names = within(seconds or LOAD_SECONDS, open_)
             if name in names:
-                return Account(client, within(LOAD_SECONDS, lambda: client.backend(name)))
+                device = within(seconds or LOAD_SECONDS, lambda: client.backend(name))
+                return Account(client, device, seconds)
             if not names and swallowed:
                 raise swallowed[-1]
         except Exception as error:  # as above; the words may be about the API key: left out

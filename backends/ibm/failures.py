@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from backends.queued import BusyError, RefusedError
 from qmoe.errors import CredentialsError, InputError, QmoeError, UnreachableError
 
 LOGGERS = ("qiskit_ibm_runtime.qiskit_runtime_service", "urllib3.connectionpool")
@@ -48,8 +49,10 @@ def explained(what: str, error: BaseException, said: str, do: str) -> QmoeError:
             expected="one of this account",
             do="check the name and QISKIT_IBM_INSTANCE",
         )
+    if status == 429:
+        return BusyError(got=f"{what} put off ({why})", expected="a reply", do="try again later")
     silent = not status and kinds & {"RequestException", "TimeoutError"}
-    if silent or status == 429 or status >= 500:
+    if silent or status >= 500:
         return UnreachableError(got=f"no answer for {what} ({why})", expected="a reply", do=do)
     if kinds & {"AccountNotFoundError", "InvalidAccountError"}:
         return CredentialsError(
@@ -63,7 +66,9 @@ def explained(what: str, error: BaseException, said: str, do: str) -> QmoeError:
             expected="an instance of this account",
             do="check QISKIT_IBM_INSTANCE",
         )
-    return QmoeError(f"IBM refused {what}: {why}")
+    if 400 <= status < 500:
+        return RefusedError(f"IBM refused {what}: {why}")
+    return QmoeError(f"IBM's answer for {what} cannot be used: {why}")
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -1,37 +1,43 @@
 """Real IBM devices, `ibm:ibm_NAME`, through qiskit-ibm-runtime: one job per run, behind a queue.
 
 Submitting spends the account's time on the device. Options: `timeout` (seconds that `run` waits),
+`call_timeout` (seconds that one call may take),
 `max_execution_time` (seconds on the device after which IBM stops a job; always set), `sampler`
 (see backends.ibm.sampler), and `seeds`, `level`, `simplify` as for the snapshots.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import copy
-from datetime import UTC
+from datetime import UTC, datetime
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from backends.base import Compiled, Counts, JobRef, Status, check_features
-from backends.ibm import account, layout, sampler
+from backends.base import Compiled, Counts
+from backends.ibm import layout, sampler
+from backends.ibm.account import Account, connect, missing
 from backends.ibm.calibration import Calibration
 from backends.ibm.circuits import bindings, to_qiskit
+from backends.queued import Cost, Interval, JobRef, Limits, Program, Status
 from backends.registry import Spec
-from backends.remote import TIMEOUT_SECONDS, finished, inputs, job_id
+from backends.remote import TIMEOUT_SECONDS, rows_of, run_now
 from qmoe.angles import whole
 from qmoe.errors import InputError, QmoeError, unknown
 
 if TYPE_CHECKING:
     from qmoe.circuit import Circuit
 
-missing = account.missing
+__all__ = ["Device", "load", "missing"]
 
-OPTIONS = ("timeout", "max_execution_time", "sampler", "seeds", "level", "simplify")
+OPTIONS = ("timeout", "call_timeout", "max_execution_time", "sampler", "seeds", "level", "simplify")
 MOST_SECONDS = 300  # of the device, for one job, where the spec says nothing
+REP_DELAY = 250e-6  # seconds between two shots, where the configuration says nothing
+JOB_SECONDS, ROW_SECONDS, SHOT_SECONDS = 10.0, 0.01, 100e-6  # the most beside those delays
 SEND_SECONDS = 120.0  # a job of many inputs is a large request
 _STATUS: Mapping[str, Status] = {
     "INITIALIZING": "submitted",
@@ -46,19 +52,23 @@ _STATUS: Mapping[str, Status] = {
 class Device:
     """A device of an account. The same compiler and noise as for the snapshots, as of today."""
 
-    def __init__(self, spec: Spec, account: account.Account) -> None:
+    account = "ibm"
+    idempotent = False  # the API knows no token of ours
+
+    def __init__(self, spec: Spec, opened: Account) -> None:
         options = dict(spec.options)
         self._timeout = spec.seconds("timeout", TIMEOUT_SECONDS)
-        options.pop("timeout", None)  # how long one process waits says nothing of the target
+        for name in ("timeout", "call_timeout"):
+            options.pop(name, None)  # how long one process waits says nothing of the target
         self.spec = str(Spec(spec.vendor, spec.target, options))
         self._limit = spec.whole("max_execution_time", MOST_SECONDS, range(1, 10801))
         self._seeds = spec.whole("seeds", 4, range(1, 101))
         self._level = spec.whole("level", 3, range(4))
         self._simplify = spec.flag("simplify")
         self._sampler = spec.options.get("sampler", sampler.KINDS[0])
-        self._account = account
+        self._account = opened
         self._asked: tuple[str, ...] = ()
-        self.source = account.source
+        self.source = opened.source
 
     def with_options(self, names: tuple[str, ...]) -> Device:
         """The same device, with its sampler asked for more: "ibm.dd", "ibm.twirl".
@@ -98,29 +108,46 @@ class Device:
         Raises:
             UnreachableError: Not done in time; it names the job, which goes on.
         """
-        x = check_features(compiled, features)
-        if not len(x):
-            return np.zeros((0, compiled.num_outcomes), dtype=np.int64)
-        ref = self.submit(compiled, x, shots, tag=f"qmoe-{seed}")
-        return finished(self, ref, compiled, self._timeout)
+        return run_now(self, compiled, features, shots, f"qmoe-{seed}", self._timeout)
 
-    def submit(self, compiled: Compiled, features: ArrayLike, shots: int, *, tag: str) -> JobRef:
-        """Sends all rows as one PUB in one POST, which is never repeated.
+    def limits(self) -> Limits:
+        """As far as the configuration says; the service may take less."""
+        configuration = self._account.device.configuration()
+        most = getattr(configuration, "max_shots", None)
+        return Limits((1, int(most) if most else None))
+
+    def cost(self, rows: Sequence[int], shots: int, prices: Path | None = None) -> Cost:
+        """Seconds of the device by IBM's rule of thumb: so many a job, and a delay a shot."""
+        configuration = self._account.device.configuration()
+        delay = float(getattr(configuration, "default_rep_delay", None) or REP_DELAY)
+        low = sum(n * shots * delay for n in rows)
+        high = sum(JOB_SECONDS + n * (ROW_SECONDS + shots * (delay + SHOT_SECONDS)) for n in rows)
+        note = "device time by a rule of thumb of IBM's; what a second costs is up to your plan"
+        return Cost(None, Interval(low, high), note)
+
+    def left(self) -> float | None:
+        """Seconds of the device that the instance has left."""
+        return self._account.left()
+
+    def submit(self, programs: Sequence[Program], shots: int, *, tag: str) -> JobRef:
+        """Sends every program as a PUB in one POST, which is never repeated.
 
         Raises:
             FitError: A gate that does not work (any more) on its qubits; nothing has been spent.
             UnreachableError: No answer: the job may have been accepted, and has the tag.
         """
-        x = inputs(compiled, features)
-        each = whole(shots, "shots", 1)
-        now, device = self.emit(compiled.native, compiled), self._account.device
-        circuit = to_qiskit(now.native, layout.physical_qubits(now), device.num_qubits)
+        rows = rows_of(programs)
+        each, device = whole(shots, "shots", 1), self._account.device
+        circuits = []
+        for program in programs:
+            now = self.emit(program.compiled.native, program.compiled)
+            circuit = to_qiskit(now.native, layout.physical_qubits(now), device.num_qubits)
+            circuits.append((circuit, bindings(circuit, program.features)))
         job = self._account.ask(
             f"a job for {device.name}",
             lambda: sampler.submit(
                 device,
-                circuit,
-                bindings(circuit, x),
+                circuits,
                 each,
                 tags=[tag],
                 max_execution_time=self._limit,
@@ -130,7 +157,11 @@ class Device:
             seconds=SEND_SECONDS,
             do=f"look for a job tagged {tag} before sending again: it may have been accepted",
         )
-        return JobRef(self.spec, (str(job.job_id()),), (len(x),), each, tag)
+        return JobRef(self.spec, str(job.job_id()), int(rows.sum()), each, tag)
+
+    def find(self, tag: str, since: datetime) -> tuple[str, ...]:
+        """The ids of the jobs that have the tag, whatever their state."""
+        return self._account.tagged(tag, since)
 
     def status(self, ref: JobRef) -> Status:
         """How far the job is."""
@@ -145,21 +176,37 @@ class Device:
         job, status = self._state(ref)
         if status in ("submitted", "running"):
             return {}
-        what = f"job {job_id(ref)}"
+        what = f"job {ref.id}"
+        # a dry run on a mock of the device answers with random numbers
+        ran = str(job.backend_name if hasattr(job, "backend_name") else job.backend().name)
+        if ran != self._account.device.name:
+            raise QmoeError(f"IBM {what} ran on {self._account.said(ran)}: it is another device's")
         if status != "done":
             why = self._account.ask(f"the end of {what}", job.error_message)
             raise QmoeError(f"IBM {what} {status}: {self._account.said(why or 'no reason given')}")
         result = self._account.ask(f"the results of {what}", job.result)
-        return dict(enumerate(sampler.counts(result, sum(ref.rows))))
+        return dict(enumerate(sampler.counts(result, ref.rows)))
 
     def cancel(self, ref: JobRef) -> None:
         """Asks IBM to drop the job; one that has ended stays as it is."""
         job, status = self._state(ref)
         if status in ("submitted", "running"):
-            self._account.ask(f"cancelling job {job_id(ref)}", job.cancel)
+            self._account.ask(f"cancelling job {ref.id}", job.cancel)
+
+    def usage(self, ref: JobRef) -> Cost | None:
+        """The seconds that IBM charged; None while it has not said."""
+        job, status = self._state(ref)
+        metrics = self._account.ask(f"the usage of job {ref.id}", job.metrics)
+        usage = metrics.get("usage") or {}
+        seconds = usage.get("qpu_charge_time_seconds", usage.get("quantum_seconds"))
+        if status in ("submitted", "running") or usage.get("status") == "pending":
+            return None
+        if not isinstance(seconds, (int, float)) or seconds < 0:
+            return None
+        return Cost(None, Interval(float(seconds), float(seconds)), "charged by IBM")
 
     def _state(self, ref: JobRef) -> tuple[Any, Status]:
-        name = job_id(ref)
+        name = ref.id
         job = self._account.job(name)
         found = self._account.ask(f"job {name}", job.status)
         if found not in _STATUS:
@@ -201,4 +248,5 @@ def load(spec: Spec) -> Device:
     kind = spec.options.get("sampler", sampler.KINDS[0])
     if kind not in sampler.KINDS:
         raise unknown("sampler", kind, sampler.KINDS)
-    return Device(spec, account.connect(spec.target))
+    seconds = spec.seconds("call_timeout", 0.0) or None
+    return Device(spec, connect(spec.target, seconds))

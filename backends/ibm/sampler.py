@@ -1,4 +1,4 @@
-"""The one place that knows IBM's sampler classes: a circuit with many inputs in, counts out.
+"""The one place that knows IBM's sampler classes: circuits with many inputs in, counts out.
 
 There are two, and they differ in local mode and on the wire. The rule is fixed, not guessed from
 what is installed: the client-side `executor_sampler.Sampler` ("client"), which the vendor keeps;
@@ -28,8 +28,7 @@ REGISTER = "c"  # the classical register of `to_qiskit`
 
 def submit(
     mode: Any,
-    circuit: Any,
-    values: NDArray[np.float64],
+    circuits: Sequence[tuple[Any, NDArray[np.float64]]],
     shots: int,
     *,
     tags: Sequence[str],
@@ -38,12 +37,13 @@ def submit(
     kind: str = KINDS[0],
     asked: Sequence[str] = (),
 ) -> Any:
-    """The vendor's job of one PUB; `counts` reads its result.
+    """The vendor's job of one PUB for each circuit; `counts` reads its result.
 
     Args:
         mode: A backend of the SDK, or a session or batch on one.
-        circuit: A QuantumCircuit of `to_qiskit` in gates of the device.
-        values: (batch, parameter), in the order of `circuit.parameters`.
+        circuits: QuantumCircuits of `to_qiskit` in gates of the device, each with its values
+            (batch, parameter), in the order of `circuit.parameters`. One without parameters is a
+            PUB for each of its rows.
         shots: For each row.
         tags: Kept with the job.
         max_execution_time: Seconds of the device after which it is stopped.
@@ -54,11 +54,13 @@ def submit(
     Raises:
         InputError: The backend is simulated here, and SamplerV2 would leave options out silently.
     """
-    pub: tuple[Any, ...] = (circuit, values)
-    repeats = 1
-    if not len(circuit.parameters):  # a PUB without has no rows: one long one, cut by `counts`
-        pub, repeats = (circuit,), len(values)
-    each = shots * repeats
+    pubs: list[tuple[Any, ...]] = []
+    for circuit, values in circuits:
+        if len(circuit.parameters):
+            pubs.append((circuit, values))
+        else:
+            pubs += [(circuit,)] * len(values)
+    each = shots
     chosen = {
         **(options or {}),
         "max_execution_time": max_execution_time,
@@ -67,33 +69,40 @@ def submit(
     if "ibm.dd" in asked:
         chosen["dynamical_decoupling"] = {"enable": True, "sequence_type": "XX"}
     if "ibm.twirl" in asked:
-        # left to itself, IBM rounds the shots up, and a long PUB no longer cuts into equal rows
+        # left to itself, IBM rounds the shots up
         count = min(RANDOMIZATIONS, shots)
         chosen["twirling"] = {
             "enable_gates": True,
-            "num_randomizations": count * repeats,
+            "num_randomizations": count,
             "shots_per_randomization": shots // count,
         }
-        each = shots // count * count * repeats
+        each = shots // count * count
     with _strict():
-        return _sampler(kind)(mode=mode, options=chosen).run([pub], shots=each)
+        return _sampler(kind)(mode=mode, options=chosen).run(pubs, shots=each)
 
 
 def counts(result: Any, rows: int) -> NDArray[np.int64]:
     """Counts (rows, 2^m) of the result of a job, big-endian as qiskit's bitstrings are read.
 
+    Rows are those of its PUBs one after the other.
+
     Raises:
         QmoeError: It is no result of `submit`, or of another number of rows.
     """
+    found = []
     try:
-        bits = result[0].data[REGISTER]
-        packed = np.asarray(bits.array, dtype=np.int64)  # (..., shot, byte), last byte lowest
-        size = int(bits.num_bits)
-        shots = packed.reshape(rows, -1, packed.shape[-1])
+        for pub in result:
+            bits = pub.data[REGISTER]
+            packed = np.asarray(bits.array, dtype=np.int64)  # (..., shot, byte), last byte lowest
+            outcome = packed @ 256 ** np.arange(packed.shape[-1])[::-1]
+            for row in outcome.reshape(-1, outcome.shape[-1]):
+                found.append(np.bincount(row, minlength=2 ** int(bits.num_bits)))
+        made = np.array(found, dtype=np.int64)
     except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
         raise QmoeError(f"the job's results are not those of {rows} inputs") from error
-    outcome = shots @ 256 ** np.arange(packed.shape[-1])[::-1]
-    return np.array([np.bincount(row, minlength=2**size) for row in outcome], dtype=np.int64)
+    if len(made) != rows:
+        raise QmoeError(f"the job's results are not those of {rows} inputs, but of {len(made)}")
+    return made
 
 
 @contextmanager

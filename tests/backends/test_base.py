@@ -15,13 +15,12 @@ from backends.base import (
     Backend,
     Compiled,
     Exact,
-    JobRef,
     check_features,
     compiled,
     sample,
-    wait,
 )
 from backends.compiled import gate_fidelities
+from backends.queued import JobRef, wait
 from qmoe.ansatz import paper
 from qmoe.channel import Channel
 from qmoe.circuit import Circuit, Feature, Op, Weight
@@ -198,7 +197,7 @@ class Queue:
 
 
 class TestWaiting:
-    REF = JobRef("lab:queue", ("job-7",), (2,), 10, "tag")
+    REF = JobRef("lab:queue", "job-7", 2, 10, "tag")
 
     def wait(self, queue, timeout=5.0):
         times = itertools.count()

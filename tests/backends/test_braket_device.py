@@ -18,16 +18,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from backends import load
-from backends.base import JobRef, Queued
 from backends.braket import aws
 from backends.braket.calibration import SHIPPED
 from backends.braket.device import Device
 from backends.braket.queue import MEASURED
-from backends.braket.tasks import PROGRAM_SET, Limits
+from backends.braket.tasks import PROGRAM_SET
+from backends.queued import BusyError, JobRef, Program, Queued, RefusedError
 from qmoe.ansatz import paper
 from qmoe.circuit import Circuit, Feature, Op
 from qmoe.errors import CredentialsError, FitError, InputError, QmoeError, UnreachableError
@@ -85,35 +83,6 @@ def test_missing_credentials_are_named(tmp_path):
     assert aws.missing({}, tmp_path) is None
 
 
-@given(
-    rows=st.integers(0, 300),
-    shots=st.integers(1, 1000),
-    most=st.integers(1, 100),
-    total=st.integers(1000, 100_000),
-)
-def test_rows_are_split_into_as_few_equal_tasks_as_the_limits_allow(rows, shots, most, total):
-    parts = Limits((1, 1000), most, (1, total)).split(rows, shots)
-    room = min(most, total // shots)
-    assert sum(parts) == rows
-    assert all(1 <= part <= room for part in parts)
-    assert len(parts) == math.ceil(rows / room)
-    assert not parts or max(parts) - min(parts) <= 1
-    assert Limits((1, 1000)).split(rows, shots) == (1,) * rows
-
-
-@pytest.mark.parametrize("shots", [0, 9, 1001])
-def test_shots_outside_the_range_are_refused(shots):
-    with pytest.raises(InputError, match="shots"):
-        Limits((10, 1000)).split(1, shots)
-
-
-def test_too_few_or_too_many_shots_of_a_program_set_are_refused():
-    with pytest.raises(InputError, match="10 to 500"):
-        Limits((10, 1000), 5, (1, 500)).split(1, 501)
-    with pytest.raises(InputError, match="100 for the 3 circuits"):
-        Limits((10, 1000), 5, (100, 500)).split(3, 30)
-
-
 @pytest.mark.parametrize("target", ["arn:aws:braket", "arn:aws:s3:::bucket", "arn:aws:braket:x"])
 def test_a_device_is_named_by_an_arn(target):
     with pytest.raises(InputError, match="ARN"):
@@ -137,15 +106,15 @@ class Cloud:
         urllib.request.urlopen(asked).close()
 
     def created(self, tag: str | None = None) -> list[dict[str, Any]]:
-        """The requests for tasks so far, each client token once, in the order of the parts."""
+        """The requests for tasks so far, each client token once."""
         with urllib.request.urlopen(f"{self.url}/_requests") as reply:
-            asked = [each["body"] for each in json.load(reply) if each["method"] == "POST"]
+            asked = [each["body"] for each in json.load(reply) if each["path"] == "/quantum-task"]
         mine = {
             body["clientToken"]: body | {"action": json.loads(body["action"])}
             for body in asked
             if tag in (None, body["tags"]["qmoe"])
         }
-        return sorted(mine.values(), key=lambda body: int(body["tags"]["qmoe-part"]))
+        return list(mine.values())
 
 
 def service_properties(shots: tuple[int, int]) -> dict[str, Any]:
@@ -320,11 +289,21 @@ ROWS = [[0.0, 0.0], [PI, 0.0], [0.0, PI], [PI, PI], [0.0, 0.0], [PI, 0.0], [0.0,
 OUTCOMES = [0b010, 0b011, 0b110, 0b111, 0b010, 0b011, 0b110]
 
 
-def rows(backend: Queued, ref: JobRef) -> list[Any]:
+def send(backend: Queued, made: Compiled, x: Any, shots: int, tag: str) -> list[JobRef]:
+    """The jobs of all rows, as few as the device allows."""
+    parts = backend.limits().split([0] * len(x), shots)
+    return [
+        backend.submit([Program(made, np.array([x[k] for k in part]))], shots, tag=f"{tag} {n}")
+        for n, part in enumerate(parts)
+    ]
+
+
+def rows(backend: Queued, refs: list[JobRef]) -> list[Any]:
     """The counts of all rows, in order."""
-    found = backend.fetch(ref)
-    assert sorted(found) == list(range(sum(ref.rows)))
-    return [found[row] for row in range(sum(ref.rows))]
+    found = [backend.fetch(ref) for ref in refs]
+    for each, ref in zip(found, refs, strict=True):
+        assert sorted(each) == list(range(ref.rows))
+    return [each[row] for each in found for row in sorted(each)]
 
 
 def sure(counts: Any, shots: int) -> list[int]:
@@ -358,7 +337,7 @@ def test_native_circuits_go_in_verbatim_boxes_on_the_compiled_qubits(here, known
     made = backend.compile(router())
     folded = backend.emit(made.native.folded(3), made)
     for tag, each in (("plain", made), ("folded", folded)):
-        ref = backend.submit(each, [[0.3, 0.4]], 10, tag=f"{arn[-5:]} {tag}")
+        ref = backend.submit([Program(each, np.array([[0.3, 0.4]]))], 10, tag=f"{arn[-5:]} {tag}")
         (body,) = here.created(ref.tag)
         action = body["action"]
         (source,) = [p["source"] for p in action.get("programs", [action])]
@@ -372,23 +351,25 @@ def test_native_circuits_go_in_verbatim_boxes_on_the_compiled_qubits(here, known
 
 def test_program_sets_are_split_by_the_devices_limits(here, known):
     backend = known(SETS)
-    ref = backend.submit(backend.compile(ASYMMETRIC), ROWS, 50, tag="split")
-    sent = here.created("split")
-    assert ref.rows == (3, 2, 2)
+    refs = send(backend, backend.compile(ASYMMETRIC), ROWS, 50, "split")
+    sent = [body for n in range(3) for body in here.created(f"split {n}")]
+    assert [ref.rows for ref in refs] == [3, 2, 2]
     assert [len(body["action"]["programs"]) for body in sent] == [3, 2, 2]
     assert [body["shots"] for body in sent] == [150, 100, 100]
-    assert sure(rows(backend, ref), 50) == OUTCOMES
+    assert sure(rows(backend, refs), 50) == OUTCOMES
+    with pytest.raises(InputError, match="at most 3"):
+        backend.submit([Program(backend.compile(ASYMMETRIC), np.array(ROWS))], 50, tag="x")
 
 
 def test_without_program_sets_each_row_is_a_task(here, known):
     backend = known(TASKS)
-    ref = backend.submit(backend.compile(ASYMMETRIC), ROWS, 50, tag="rows")
-    sent = here.created("rows")
-    assert ref.rows == (1,) * 7
-    assert len(set(ref.ids)) == 7
+    refs = send(backend, backend.compile(ASYMMETRIC), ROWS, 50, "rows")
+    sent = [body for n in range(7) for body in here.created(f"rows {n}")]
+    assert [ref.rows for ref in refs] == [1] * 7
+    assert len({ref.id for ref in refs}) == 7
     assert [body["shots"] for body in sent] == [50] * 7
     assert all('"disableQubitRewiring": true' in body["deviceParameters"] for body in sent)
-    assert sure(rows(backend, ref), 50) == OUTCOMES
+    assert sure(rows(backend, refs), 50) == OUTCOMES
 
 
 @pytest.mark.parametrize(
@@ -404,8 +385,8 @@ def test_without_program_sets_each_row_is_a_task(here, known):
 def test_the_bit_order_is_the_circuits_however_results_are_written(here, known, arn, behaviour):
     here.behave(**behaviour)
     backend = known(arn)
-    ref = backend.submit(backend.compile(ASYMMETRIC), ROWS, 30, tag="order " + "+".join(behaviour))
-    assert sure(rows(backend, ref), 30) == OUTCOMES
+    refs = send(backend, backend.compile(ASYMMETRIC), ROWS, 30, "order " + "+".join(behaviour))
+    assert sure(rows(backend, refs), 30) == OUTCOMES
 
 
 def in_a_new_process(code: str) -> str:
@@ -423,26 +404,29 @@ def in_a_new_process(code: str) -> str:
 def test_another_process_fetches_by_reference_and_repeats_without_paying(here):
     backend = load(f"braket:{SETS},timeout=9")
     made = backend.compile(ASYMMETRIC)
-    ref = backend.submit(made, ROWS, 20, tag="resumed")
+    x = np.array(ROWS[:3])
+    ref = backend.submit([Program(made, x)], 20, tag="resumed")
     out = in_a_new_process(f"""
 import json
+import numpy as np
 from backends import load
-from backends.base import Compiled, JobRef
+from backends.base import Compiled
+from backends.queued import JobRef, Program
 ref = JobRef.from_dict(json.loads({json.dumps(json.dumps(ref.to_dict()))}))
 backend = load(ref.spec)
 assert backend.status(ref) == "done"
 made = Compiled.from_json({made.to_json()!r})
-again = backend.submit(made, {ROWS!r}, 20, tag="resumed")
+again = backend.submit([Program(made, np.array({x.tolist()!r}))], 20, tag="resumed")
 counts = backend.fetch(ref)
-print(json.dumps([again == ref, [counts[row].tolist() for row in range(7)]]))
+print(json.dumps([again == ref, [counts[row].tolist() for row in range(3)]]))
 """)
     same, counts = json.loads(out)
     assert same
-    assert sure(counts, 20) == OUTCOMES
-    assert len(here.created("resumed")) == 3
-    other = backend.submit(made, ROWS, 20, tag="another")
-    assert not set(other.ids) & set(ref.ids)
-    assert not set(backend.submit(made, ROWS[::-1], 20, tag="resumed").ids) & set(ref.ids)
+    assert sure(counts, 20) == OUTCOMES[:3]
+    assert len(here.created("resumed")) == 1
+    other = backend.submit([Program(made, x)], 20, tag="another")
+    swapped = backend.submit([Program(made, x[::-1])], 20, tag="resumed")
+    assert len({ref.id, other.id, swapped.id}) == 3
 
 
 def test_run_again_finds_the_first_runs_tasks_and_another_seed_makes_new_ones(here, known):
@@ -464,7 +448,8 @@ def test_a_failed_task_speaks_in_the_vendors_words(here, known):
     with pytest.raises(QmoeError, match=r"quantum-task/\d+ failed: the laser is off"):
         backend.run(made, ROWS[:2], 11, 0)
     sets = known(SETS)
-    ref = sets.submit(sets.compile(ASYMMETRIC), ROWS[:2], 11, tag="failed")
+    job = [Program(sets.compile(ASYMMETRIC), np.array(ROWS[:2]))]
+    ref = sets.submit(job, 11, tag="failed")
     assert sets.status(ref) == "failed"
     with pytest.raises(QmoeError, match="the laser is off"):
         sets.fetch(ref)
@@ -473,30 +458,13 @@ def test_a_failed_task_speaks_in_the_vendors_words(here, known):
 def test_what_is_there_is_given_when_a_circuit_of_a_set_fails(here, known):
     here.behave(lose=1)
     backend = known(SETS)
-    ref = backend.submit(backend.compile(ASYMMETRIC), ROWS[:3], 12, tag="partial")
+    job = [Program(backend.compile(ASYMMETRIC), np.array(ROWS[:3]))]
+    ref = backend.submit(job, 12, tag="partial")
     found = backend.fetch(ref)
     assert sorted(found) == [0, 2]
-    with pytest.raises(QmoeError, match=r"without rows \[1\]: .* the executable was lost"):
+    with pytest.raises(QmoeError, match=r"without rows \[1\]"):
         backend.run(backend.compile(ASYMMETRIC), ROWS[:3], 12, 0)
     assert sure([found[0], found[2]], 12) == [OUTCOMES[0], OUTCOMES[2]]
-
-
-def test_a_refusal_halfway_names_what_was_created_and_can_be_continued(here, known):
-    backend = known(TASKS)
-    made = backend.compile(ASYMMETRIC)
-    before = len(here.created())
-    refusal = ["ServiceQuotaExceededException", "too many tasks"]
-    here.behave(refuse=refusal, after=before + 2)
-    with pytest.raises(QmoeError, match="too many tasks") as caught:
-        backend.submit(made, ROWS, 13, tag="halfway")
-    named = re.findall(r"arn:aws:braket:\S+:quantum-task/\d+", str(caught.value))
-    assert len(named) == 2
-    assert "\n" not in str(caught.value)
-    here.behave()
-    ref = backend.submit(made, ROWS, 13, tag="halfway")
-    assert set(named) <= set(ref.ids)
-    assert len(here.created()) == before + 7
-    assert sure(rows(backend, ref), 13) == OUTCOMES
 
 
 def test_a_wait_ends_and_names_the_task_that_goes_on(here):
@@ -507,7 +475,7 @@ def test_a_wait_ends_and_names_the_task_that_goes_on(here):
         backend.run(made, ROWS[:2], 14, 0)
     assert caught.value.exit_code == 4
     arn = re.findall(r"arn:\S+quantum-task/\d+", str(caught.value))[0]
-    ref = JobRef(backend.spec, (arn,), (2,), 14, "x")
+    ref = JobRef(backend.spec, arn, 2, 14, "x")
     assert backend.status(ref) == "submitted"
     assert backend.fetch(ref) == {}
     backend.cancel(ref)
@@ -532,7 +500,8 @@ def test_results_go_to_the_bucket_that_is_named_or_to_brakets_own(here):
     ]:
         backend = load(spec)
         assert backend.spec == f"braket:{SV1}"
-        backend.submit(backend.compile(router()), [[0.0, 0.0]], 10, tag=bucket)
+        job = [Program(backend.compile(router()), np.zeros((1, 2)))]
+        backend.submit(job, 10, tag=bucket)
         assert [body["outputS3Bucket"] for body in here.created(bucket)] == [bucket]
 
 
@@ -540,7 +509,7 @@ def test_hosted_simulators_get_the_circuit_as_it_is(here, known):
     backend = known(SV1)
     circuit = Circuit(9, (Op("x", (7,)), Op("x", (7,)), Op("rzz", (7, 2), (0.5,))), (7, 2))
     made = backend.compile(circuit)
-    backend.submit(made, np.zeros((1, 0)), 10, tag="as it is")
+    backend.submit([Program(made, np.zeros((1, 0)))], 10, tag="as it is")
     (body,) = here.created("as it is")
     lines = body["action"]["source"].splitlines()
     gates = [line for line in lines if re.match(r"[a-z]+[( ].*\bq\[", line)]
@@ -562,16 +531,16 @@ def test_what_does_not_fit_is_refused_before_anything_is_sent(here, known):
         processor.compile(Circuit(200, (), tuple(range(200))))
     made = processor.compile(ASYMMETRIC)
     with pytest.raises(InputError, match="1 to 20000"):
-        processor.submit(made, ROWS, 20_001, tag="x")
+        processor.submit([Program(made, np.array(ROWS[:1]))], 20_001, tag="x")
     with pytest.raises(InputError, match="tag"):
-        processor.submit(made, ROWS, 10, tag="a\n")
+        processor.submit([Program(made, np.array(ROWS[:1]))], 10, tag="a\n")
     asleep = known(ASLEEP)
     with pytest.raises(InputError, match=r"compiled for .*Tasks"):
-        asleep.submit(made, ROWS, 10, tag="x")
+        asleep.submit([Program(made, np.array(ROWS[:1]))], 10, tag="x")
     made = asleep.compile(ASYMMETRIC)
-    with pytest.raises(QmoeError, match="Asleep is offline"):
-        asleep.submit(made, ROWS, 10, tag="x")
-    with pytest.raises(QmoeError, match="Asleep is offline"):
+    with pytest.raises(QmoeError, match="Asleep, which is offline"):
+        asleep.submit([Program(made, np.array(ROWS[:1]))], 10, tag="x")
+    with pytest.raises(QmoeError, match="Asleep, which is offline"):
         asleep.run(made, ROWS, 10, 0)
     assert len(here.created()) == before
 
@@ -621,8 +590,9 @@ def test_a_service_out_of_reach_is_unreachable(here, monkeypatch):
     [
         ("UnrecognizedClientException", 403, CredentialsError),
         ("AccessDeniedException", 403, CredentialsError),
-        ("ValidationException", 400, QmoeError),
-        ("DeviceOfflineException", 424, QmoeError),
+        ("ValidationException", 400, RefusedError),
+        ("DeviceOfflineException", 424, RefusedError),
+        ("ThrottlingException", 400, BusyError),
         ("InternalServiceException", 500, UnreachableError),
     ],
 )
@@ -631,7 +601,7 @@ def test_refusals_are_one_line_without_secrets(here, known, code, status, kind, 
     made = backend.compile(router())
     here.behave(refuse=[code, "no:"], status=status, echo=True)
     with pytest.raises(kind, match=rf"{code}: no:") as caught:
-        backend.submit(made, [[0.0, 0.0]], 10, tag=code)
+        backend.submit([Program(made, np.zeros((1, 2)))], 10, tag=code)
     here.behave(fail=f"the token was {SECRETS[2]}")
     with pytest.raises(QmoeError, match=r"the token was \*\*\*") as failed:
         backend.run(made, [[0.0, 0.0]], 10, status)
@@ -644,7 +614,9 @@ def test_refusals_are_one_line_without_secrets(here, known, code, status, kind, 
 
 def test_secrets_are_in_no_request_but_the_signature(here, known):
     backend = known(SV1)
-    ref = backend.submit(backend.compile(router()), [[0.5, 0.5]], 10, tag="canary")
+    ref = backend.submit(
+        [Program(backend.compile(router()), np.full((1, 2), 0.5))], 10, tag="canary"
+    )
     text = json.dumps([here.created(), ref.to_dict(), backend.spec])
     assert not [secret for secret in SECRETS if secret in text]
     assert MEASURED in text

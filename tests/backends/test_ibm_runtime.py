@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 from backends import load
-from backends.base import Compiled, JobRef, Queued
+from backends.base import Compiled
 from backends.ibm import account, runtime, sampler
 from backends.ibm.circuits import to_qiskit
+from backends.queued import BusyError, JobRef, Program, Queued, RefusedError
 from qmoe.ansatz import reupload
 from qmoe.circuit import Circuit, Feature, Op
 from qmoe.errors import CredentialsError, FitError, InputError, QmoeError, UnreachableError
@@ -35,7 +36,7 @@ VARIABLES = ("TOKEN", "INSTANCE", "URL", "CHANNEL")
 RESUME = """
 import json, sys
 import backends
-from backends.base import JobRef
+from backends.queued import JobRef
 ref = JobRef.from_dict(json.loads(sys.argv[1]))
 found = backends.load(ref.spec).fetch(ref)
 print(json.dumps({row: counts.tolist() for row, counts in found.items()}))
@@ -176,11 +177,11 @@ def test_what_does_not_fit_is_refused_before_anything_is_sent(stand, device, com
     assert caught.value.exit_code == 6
     free = device.compile(reupload(2, 1))
     with pytest.raises(InputError, match="free weights"):
-        device.submit(free, X, 10, tag="t")
+        device.submit([Program(free, X)], 10, tag="t")
     with pytest.raises(InputError, match="no inputs"):
-        device.submit(compiled, X[:0], 10, tag="t")
+        device.submit([Program(compiled, X[:0])], 10, tag="t")
     with pytest.raises(InputError, match="shots"):
-        device.submit(compiled, X, 0, tag="t")
+        device.submit([Program(compiled, X)], 0, tag="t")
     assert len(stand.jobs()) == before
     assert device.run(compiled, X[:0], 10, 0).shape == (0, 4)
 
@@ -190,7 +191,7 @@ def test_a_gate_that_died_since_compiling_is_refused(stand, compiled):
     later = load(SPEC)
     before = len(stand.jobs())
     with pytest.raises(FitError, match="cz on qubits"):
-        later.submit(compiled, X, 10, tag="t")
+        later.submit([Program(compiled, X)], 10, tag="t")
     assert len(stand.jobs()) == before
     assert later.compile(reupload(2, 1)).physical != compiled.physical
 
@@ -226,7 +227,7 @@ def test_a_router_runs_in_one_post_with_either_sampler(stand, router, kind, prog
 
 
 def test_the_time_on_the_device_is_limited_without_being_asked(stand, device, compiled):
-    device.submit(compiled, X, 10, tag="t")
+    device.submit([Program(compiled, X)], 10, tag="t")
     assert stand.jobs()[-1]["cost"] == runtime.MOST_SECONDS
 
 
@@ -281,10 +282,10 @@ def test_rows_sum_to_the_shots_that_there_were(stand, device, compiled):
 
 
 def test_another_process_fetches_by_the_reference_alone(device, compiled, router):
-    ref = device.submit(compiled, X, SHOTS, tag="plan-1")
+    ref = device.submit([Program(compiled, X)], SHOTS, tag="plan-1")
     text = json.dumps(ref.to_dict())
     assert KEY not in text
-    assert (ref.spec, ref.rows, ref.shots, ref.tag) == (SPEC, (5,), SHOTS, "plan-1")
+    assert (ref.spec, ref.rows, ref.shots, ref.tag) == (SPEC, 5, SHOTS, "plan-1")
     command = [sys.executable, "-W", "ignore", "-c", RESUME, text]
     done = subprocess.run(command, cwd=ROOT, env=os.environ, capture_output=True, check=True)
     found = json.loads(done.stdout)
@@ -300,7 +301,7 @@ def test_a_job_whose_reply_is_lost_is_not_sent_again(stand, device, compiled, be
     stand.behave(**behaviour)
     before = len(stand.jobs())
     with pytest.raises(UnreachableError, match="look for a job tagged plan-7 before") as caught:
-        device.submit(compiled, X, 10, tag="plan-7")
+        device.submit([Program(compiled, X)], 10, tag="plan-7")
     assert caught.value.exit_code == 4
     assert len(stand.jobs()) == before + 1
 
@@ -310,12 +311,12 @@ def test_a_job_in_the_queue_can_be_waited_for_and_cancelled(stand, compiled):
     backend = load(f"{SPEC},timeout=0")
     with pytest.raises(UnreachableError, match=r"no result of job job-[0-9]+ after 0 s"):
         backend.run(compiled, X, 10, 0)
-    ref = backend.submit(compiled, X, 10, tag="t")
+    ref = backend.submit([Program(compiled, X)], 10, tag="t")
     assert backend.status(ref) == "submitted"
     assert backend.fetch(ref) == {}
     backend.cancel(ref)
     assert backend.status(ref) == "cancelled"
-    with pytest.raises(QmoeError, match=f"IBM job {ref.ids[0]} cancelled"):
+    with pytest.raises(QmoeError, match=f"IBM job {ref.id} cancelled"):
         backend.fetch(ref)
 
 
@@ -324,7 +325,7 @@ def test_a_job_that_runs_or_ended_says_so_and_its_end_is_no_cancel(
     stand, device, compiled, state, status
 ):
     stand.behave(status=state)
-    ref = device.submit(compiled, X, 10, tag="t")
+    ref = device.submit([Program(compiled, X)], 10, tag="t")
     assert device.status(ref) == status
     if status == "done":
         device.cancel(ref)
@@ -333,7 +334,7 @@ def test_a_job_that_runs_or_ended_says_so_and_its_end_is_no_cancel(
 
 def test_a_failed_job_is_one_line_with_the_vendors_words(stand, device, compiled, refused):
     stand.behave(status="Failed", reason=f"the fridge\nis warm {KEY}", code=1517)
-    ref = device.submit(compiled, X, 10, tag="t")
+    ref = device.submit([Program(compiled, X)], 10, tag="t")
     assert device.status(ref) == "failed"
     with pytest.raises(QmoeError, match=r"failed: .*1517.*the fridge is warm") as caught:
         device.fetch(ref)
@@ -344,7 +345,7 @@ def test_a_failed_job_is_one_line_with_the_vendors_words(stand, device, compiled
 
 def test_a_job_that_took_too_long_has_failed(stand, device, compiled):
     stand.behave(status="Cancelled", reason="ran too long", code=1305)
-    ref = device.submit(compiled, X, 10, tag="t")
+    ref = device.submit([Program(compiled, X)], 10, tag="t")
     assert device.status(ref) == "failed"
     with pytest.raises(QmoeError, match="longer than maximum execution time"):
         device.fetch(ref)
@@ -352,7 +353,7 @@ def test_a_job_that_took_too_long_has_failed(stand, device, compiled):
 
 @pytest.mark.parametrize("results", ["", "{}", "[1", '{"schema_version": "v9"}', "null"])
 def test_results_that_cannot_be_read_are_one_line(stand, device, compiled, results, refused):
-    ref = device.submit(compiled, X, 10, tag="t")
+    ref = device.submit([Program(compiled, X)], 10, tag="t")
     stand.behave(results=results)
     with pytest.raises(QmoeError) as caught:
         device.fetch(ref)
@@ -368,22 +369,22 @@ def test_results_that_cannot_be_read_are_one_line(stand, device, compiled, resul
         (401, CredentialsError),
         (403, CredentialsError),
         (404, InputError),
-        (429, UnreachableError),
+        (429, BusyError),
         (503, UnreachableError),
-        (400, QmoeError),
+        (400, RefusedError),
     ],
 )
 def test_refusals_have_their_exit_codes_and_no_secret(stand, device, status, kind, refused):
     stand.behave(refuse={"GET /jobs/nope": status})
     with pytest.raises(QmoeError) as caught:
-        device.status(JobRef(SPEC, ("nope",), (1,), 1, "t"))
+        device.status(JobRef(SPEC, "nope", 1, 1, "t"))
     assert type(caught.value) is kind
     assert "nope" in refused(caught, device, device._account)
 
 
 def test_an_unknown_job_is_bad_input(device, refused):
     with pytest.raises(InputError, match="job nope, which IBM does not know") as caught:
-        device.fetch(JobRef(SPEC, ("nope",), (1,), 1, "t"))
+        device.fetch(JobRef(SPEC, "nope", 1, 1, "t"))
     refused(caught)
 
 
@@ -399,7 +400,7 @@ def test_what_would_wait_for_ever_is_not_sent(stand, device, compiled, behaviour
     stand.behave(**behaviour)
     before = len(stand.jobs())
     with pytest.raises(QmoeError, match=words):
-        device.submit(compiled, X, 10, tag="t")
+        device.submit([Program(compiled, X)], 10, tag="t")
     assert len(stand.jobs()) == before
 
 
@@ -450,7 +451,7 @@ def test_a_service_that_keeps_silent_is_not_waited_for(stand, device):
 
 def test_no_filter_stays_at_the_clients_loggers(device):
     with pytest.raises(InputError):
-        device.status(JobRef(SPEC, ("nope",), (1,), 1, "t"))
+        device.status(JobRef(SPEC, "nope", 1, 1, "t"))
     for name in ("qiskit_ibm_runtime.qiskit_runtime_service", "urllib3.connectionpool"):
         assert logging.getLogger(name).filters == []
 
@@ -559,7 +560,7 @@ def local():
 def sent(local, **options):
     mode, circuit = local
     return sampler.submit(
-        mode, circuit, np.zeros((2, 1)), 50, tags=["t"], max_execution_time=9, **options
+        mode, [(circuit, np.zeros((2, 1)))], 50, tags=["t"], max_execution_time=9, **options
     )
 
 

@@ -7,8 +7,9 @@ service would: limits and prices cannot be checked with it.
     python -m tests.services.braket --s3 http://127.0.0.1:PORT --devices FOLDER
 
 prints its own port. FOLDER holds one reply of GetDevice a file (JSON, capabilities as an object).
-Two addresses are for tests: GET /_requests gives what was asked, POST /_behaviour changes how the
-service behaves: see `Service`.
+For tests: GET /_requests gives what was asked, GET /_jobs what was accepted, and POST /_behaviour
+changes how the service behaves: see `Service` and `tests.services.faults`. GET /prices.csv is a
+price list with invented prices.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ import sys
 import threading
 import urllib.request
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
+
+from tests.services.faults import Faults
+from tests.services.web import listed, queued, serve
 
 WHEN = "2026-01-01T00:00:00.123Z"  # results may say the time in at most 24 characters
 PROGRAM_SET = "braket.ir.openqasm.program_set"
@@ -39,7 +42,7 @@ class Service:
     behaviour:
         fail: Words with which new tasks fail.
         lose: Position of the executable of a program set that fails alone.
-        hold: Whether new tasks stay queued.
+        hold, slow, late, twice: see `tests.services.web`.
         after, refuse, status: After so many new tasks, refuse with (code, message) and status.
         ascending: Whether results list qubits in ascending order, whatever the program says.
         probabilities: Whether results hold probabilities, as IonQ's do, instead of shots.
@@ -55,26 +58,86 @@ class Service:
     behaviour: dict[str, Any] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
+    faults: Faults = field(default_factory=Faults)
+
+    def call(self, method: str, path: str) -> str:
+        """Which call a request is."""
+        match method, path.strip("/").split("/"):
+            case "POST", ["quantum-task"]:
+                return "create"
+            case "POST", ["quantum-tasks"]:
+                return "search"
+            case "GET", ["quantum-task", *_]:
+                return "status"
+            case "PUT", _:
+                return "cancel"
+            case "GET", ["prices.csv"]:
+                return "usage"
+        return "connect"
+
+    def reply(self, method: str, target: str, headers: Any, body: bytes) -> tuple[int, dict, bytes]:
+        """Status, further headers and body."""
+        path = urlsplit(target).path
+        if path == "/prices.csv":
+            return 200, {"Content-Type": "text/csv"}, self.prices().encode()
+        try:
+            status, found = self.answer(method, path, json.loads(body or b"{}"))
+        except RefusalError as refusal:
+            status, code, message = refusal.args
+            message += f" {dict(headers)}" if self.behaviour.get("echo") else ""
+            return status, {"x-amzn-ErrorType": code}, json.dumps({"message": message}).encode()
+        return status, {}, json.dumps(found).encode()
+
+    def refusal(self, status: int) -> tuple[dict, bytes]:
+        """How AWS refuses."""
+        codes = {
+            400: "ValidationException",
+            401: "UnrecognizedClientException",
+            404: "ResourceNotFoundException",
+            429: "ThrottlingException",
+        }
+        kind = {"x-amzn-ErrorType": codes.get(status, "InternalServiceException")}
+        return kind, json.dumps({"message": f"refused by plan ({status})"}).encode()
+
+    def accepted(self) -> list[dict[str, Any]]:
+        """The tasks so far."""
+        return [
+            {"id": arn, "tag": task["tags"].get("qmoe", ""), "rows": task["rows"]}
+            for arn, task in self.tasks.items()
+        ]
+
+    def prices(self) -> str:
+        """A price list in the vendor's form: 0.30 a task, 0.00145 a shot, all invented."""
+        rows = ["Region Code,DeviceName,Product Family,PricePerUnit,Currency"]
+        for device in self.devices.values():
+            name = device["deviceArn"].rpartition("/")[2]
+            for family, price in (("Quantum Task", 0.30), ("Quantum Task-Shot", 0.00145)):
+                rows.append(f"us-east-1,{name[:1].upper()}{name[1:]},{family},{price},USD")
+        return "\n".join([*(f"line {k}" for k in range(5)), *rows]) + "\n"
+
     def answer(self, method: str, path: str, body: dict[str, Any]) -> tuple[int, Any]:
         """HTTP status and JSON reply."""
         parts = path.strip("/").split("/")
         name = unquote(parts[1]) if len(parts) > 1 else ""
-        match method, parts[0]:
-            case "GET", "_requests":
-                return 200, self.requests
-            case "POST", "_behaviour":
-                self.behaviour = body
-                return 200, {}
         self.requests.append({"method": method, "path": unquote(path), "body": body})
         match method, parts[0]:
             case "GET", "device" if name in self.devices:
                 return 200, self.devices[name]
             case "POST", "quantum-task":
                 return 201, {"quantumTaskArn": self.create(body)}
+            case "POST", "quantum-tasks":
+                wanted = {each["name"]: each["values"][0] for each in body["filters"]}
+                on = [t for t in self.tasks.values() if t["deviceArn"] == wanted["deviceArn"]]
+                found = listed(on, self.behaviour)
+                first = int(body.get("nextToken") or 0)
+                page: dict[str, Any] = {"quantumTasks": found[first : first + 50]}
+                return 200, page | ({"nextToken": f"{first + 50}"} if found[first + 50 :] else {})
             case "GET", "quantum-task" if name in self.tasks:
-                return 200, self.tasks[name]
+                task = self.tasks[name]
+                waiting = task["status"] == "COMPLETED" and queued(task, self.behaviour)
+                return 200, task | ({"status": "QUEUED"} if waiting else {})
             case "PUT", "quantum-task" if name in self.tasks:
-                if self.tasks[name]["status"] != "QUEUED":
+                if not self.behaviour.get("hold"):
                     raise RefusalError(409, "ConflictException", "the task has ended")
                 self.tasks[name]["status"] = "CANCELLED"
                 return 200, {"quantumTaskArn": name, "cancellationStatus": "CANCELLING"}
@@ -107,9 +170,8 @@ class Service:
             "tags": body.get("tags", {}),
             "actionMetadata": {"actionType": kind},
         }
-        if self.behaviour.get("hold"):
-            task["status"] = "QUEUED"
-        elif self.behaviour.get("fail"):
+        task["rows"] = len(action.get("programs", [0]))
+        if self.behaviour.get("fail"):
             task |= {"status": "FAILED", "failureReason": self.behaviour["fail"]}
         elif kind == PROGRAM_SET:
             self.store_set(task, action)
@@ -215,39 +277,6 @@ def header(name: str) -> dict[str, str]:
     return {"name": f"braket.task_result.{name}", "version": "1"}
 
 
-class Handler(BaseHTTPRequestHandler):
-    """HTTP in front of the service."""
-
-    service: Service
-
-    def do_GET(self) -> None:
-        """Answers."""
-        size = int(self.headers.get("Content-Length") or 0)
-        body = json.loads(self.rfile.read(size) or b"{}")
-        extra = {}
-        try:
-            with self.service.lock:
-                status, reply = self.service.answer(self.command, urlsplit(self.path).path, body)
-        except RefusalError as refusal:
-            status, code, message = refusal.args
-            if self.service.behaviour.get("echo"):
-                message += f" {dict(self.headers)}"
-            reply, extra = {"message": message}, {"x-amzn-ErrorType": code}
-        data = json.dumps(reply).encode()
-        self.send_response(status)
-        for key, value in extra.items():
-            self.send_header(key, value)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    do_POST = do_PUT = do_GET  # noqa: N815
-
-    def log_message(self, *_: Any) -> None:
-        """Nothing: standard error is for faults."""
-
-
 def main() -> None:
     """Serves until it is ended."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -259,10 +288,7 @@ def main() -> None:
         reply = json.loads(path.read_text())
         reply["deviceCapabilities"] = json.dumps(reply["deviceCapabilities"])
         devices[reply["deviceArn"]] = reply
-    Handler.service = Service(options.s3, devices)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    print(server.server_port, flush=True)
-    server.serve_forever()
+    serve(Service(options.s3, devices))
 
 
 if __name__ == "__main__":

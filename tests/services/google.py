@@ -6,8 +6,9 @@ it.
 
     python -m tests.services.google FOLDER
 
-prints its port. FOLDER is for tests: the names of the calls are appended to `requests`, and
-`behaviour.json` (read at every call) changes how the service behaves:
+prints its port. FOLDER is for tests: the names of the calls are appended to `requests`, the jobs
+that were accepted to `jobs` (one JSON object a line), and `behaviour.json` (read at every call)
+changes how the service behaves:
 
     fail: Words with which new jobs fail.
     hold: Whether new jobs stay queued.
@@ -15,6 +16,9 @@ prints its port. FOLDER is for tests: the names of the calls are appended to `re
     deny: Whether every call is refused.
     calibrated: Whether the processor has a calibration: that which ships with Cirq.
     sleep: Seconds before every reply.
+    faults, slow: see `tests.services.faults` and `tests.services.web`. The statuses of HTTP stand
+        for those of gRPC; a message that cannot be read stands for malformed JSON. A line that is
+        cut cannot be told from a reply that was lost.
 """
 
 from __future__ import annotations
@@ -37,7 +41,25 @@ from cirq_google.engine import virtual_engine_factory as factory
 from cirq_google.engine.util import pack_any, unpack_any
 from google.protobuf import empty_pb2
 
+from tests.services.faults import Faults
+from tests.services.web import queued
+
 PROCESSOR = "willow_pink"
+CALLS = {
+    "CreateQuantumProgram": "create",
+    "CreateQuantumJob": "create",
+    "GetQuantumJob": "status",
+    "GetQuantumResult": "results",
+    "CancelQuantumJob": "cancel",
+}
+CODES = {
+    "400": grpc.StatusCode.INVALID_ARGUMENT,
+    "401": grpc.StatusCode.UNAUTHENTICATED,
+    "404": grpc.StatusCode.NOT_FOUND,
+    "429": grpc.StatusCode.RESOURCE_EXHAUSTED,
+    "500": grpc.StatusCode.INTERNAL,
+    "503": grpc.StatusCode.UNAVAILABLE,
+}
 State = quantum.ExecutionStatus.State
 
 
@@ -52,6 +74,8 @@ class Service:
         self.jobs: dict[str, Any] = {}
         self.results: dict[str, Any] = {}
         self.lost = 0
+        self.faults, self.known = Faults(), ""
+        self.waits: dict[str, dict[str, Any]] = {}
         self.lock = threading.Lock()
 
     def handler(self, name: str, request: Any, answer: Callable[[Any, Any, Any], Any]) -> Any:
@@ -60,16 +84,33 @@ class Service:
         def respond(message: Any, context: grpc.ServicerContext) -> Any:
             with self.lock:
                 path = self.folder / "behaviour.json"
-                behaviour = json.loads(path.read_text()) if path.exists() else {}
+                text = path.read_text() if path.exists() else "{}"
+                behaviour = json.loads(text)
+                if text != self.known:
+                    self.faults.restart()
+                    self.known = text
                 with (self.folder / "requests").open("a") as log:
                     log.write(f"{name}\n")
-            time.sleep(behaviour.get("sleep", 0))
+                fault = self.faults.of(CALLS.get(name, "connect"), behaviour) or {"kind": ""}
+            kind = fault["kind"]
+            time.sleep(behaviour.get("sleep", 0) + fault.get("seconds", 0) * (kind == "timeout"))
             if behaviour.get("deny"):
                 context.abort(grpc.StatusCode.PERMISSION_DENIED, "not with this account")
+            if kind in CODES:
+                context.abort(CODES[kind], f"refused by plan ({kind})")
+            if kind == "timeout":
+                context.abort(grpc.StatusCode.UNAVAILABLE, "too late")
             with self.lock:
-                return answer(message, context, behaviour)
+                found = answer(message, context, behaviour)
+            if kind == "stall":
+                time.sleep(fault["seconds"])
+            if kind in ("lost", "cut"):
+                context.abort(grpc.StatusCode.UNAVAILABLE, "the line broke")
+            return None if kind == "malformed" else found
 
         def serialize(message: Any) -> bytes:
+            if message is None:
+                return b"\xff\xff\xff"  # no message of any kind
             if isinstance(message, empty_pb2.Empty):
                 return message.SerializeToString()
             return bytes(type(message).serialize(message))
@@ -123,9 +164,12 @@ class Service:
             job.execution_status = {"state": State.FAILURE, "failure": failure}
         else:
             self.results[job.name] = self.simulate(message.parent, job)
-            state = State.READY if behaviour.get("hold") else State.SUCCESS
-            job.execution_status = {"state": state}
+            job.execution_status = {"state": State.SUCCESS}
         self.jobs[job.name] = job
+        _, _, program, _, name = job.name.rsplit("/", 4)
+        rows = len(v2.results_from_proto(self.results[job.name])[0]) if not words else 0
+        with (self.folder / "jobs").open("a") as log:
+            log.write(json.dumps({"id": f"{program}/{name}", "tag": program, "rows": rows}) + "\n")
         if self.lost < behaviour.get("lose", 0):
             self.lost += 1
             context.abort(grpc.StatusCode.UNAVAILABLE, "the line broke")
@@ -143,10 +187,16 @@ class Service:
         ]
         return v2.results_to_proto(results, v2.find_measurements(circuit))
 
-    def job(self, message: Any, context: grpc.ServicerContext, _: Any) -> Any:
+    def job(self, message: Any, context: grpc.ServicerContext, behaviour: Any) -> Any:
         if message.name not in self.jobs:
             context.abort(grpc.StatusCode.NOT_FOUND, f"Resource not found: {message.name}")
-        return self.jobs[message.name]
+        job = self.jobs[message.name]
+        done = job.execution_status.state == State.SUCCESS
+        if done and queued(self.waits.setdefault(job.name, {}), behaviour):
+            shown = quantum.QuantumJob(job)
+            shown.execution_status = {"state": State.READY}
+            return shown
+        return job
 
     def result(self, message: Any, *_: Any) -> Any:
         packed = pack_any(self.results[message.parent])

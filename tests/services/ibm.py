@@ -5,8 +5,8 @@ and runs what it is sent on Aer without noise, whichever of the two samplers sen
 
     python -m tests.services.ibm API_KEY
 
-prints its port. Two addresses are for tests: GET /_requests gives what was asked, POST /_behaviour
-changes how the service behaves: see `Service`.
+prints its port. For tests: GET /_requests gives what was asked, GET /_jobs what was accepted, and
+POST /_behaviour changes how the service behaves: see `Service` and `tests.services.faults`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import sys
 import threading
 import time
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -30,16 +29,15 @@ from qiskit.primitives import PrimitiveResult
 from qiskit_aer.primitives import SamplerV2
 from qiskit_ibm_runtime.json import RuntimeDecoder, RuntimeEncoder
 
+from tests.services.faults import Faults
+from tests.services.web import LostReplyError, listed, queued, serve
+
 DEVICE = "ibm_boston"
 ACCESS = "canary-access-token"
 
 
 class RefusalError(Exception):
     """An error reply: HTTP status, message."""
-
-
-class LostReplyError(Exception):
-    """The request was accepted, and the line broke before the reply."""
 
 
 @dataclass
@@ -58,6 +56,8 @@ class Service:
         uncalibrated: Whether there is no calibration.
         device: Its state, such as {"status": "internal"}; usage: the instance's.
         shots: How many fewer shots of each row are returned.
+        fail: Words with which new jobs fail. hold, slow, late, twice: see `tests.services.web`.
+        seconds: What a job is charged, 2 unless said; backend: where jobs say they ran.
     """
 
     key: str
@@ -67,15 +67,50 @@ class Service:
     requests: list[dict[str, Any]] = field(default_factory=list)
     behaviour: dict[str, Any] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    faults: Faults = field(default_factory=Faults)
+
+    def call(self, method: str, path: str) -> str:
+        """Which call a request is."""
+        match method, path.strip("/").split("/"):
+            case "POST", ["jobs"]:
+                return "create"
+            case "GET", ["jobs"]:
+                return "search"
+            case "GET", ["jobs", _]:
+                return "status"
+            case "GET", ["jobs", _, "results"]:
+                return "results"
+            case "GET", ["jobs", _, "metrics"]:
+                return "usage"
+            case "POST", ["jobs", _, "cancel"]:
+                return "cancel"
+        return "connect"
+
+    def reply(self, method: str, target: str, headers: Any, body: bytes) -> tuple[int, dict, bytes]:
+        """Status, further headers and body."""
+        parts = urlsplit(target)
+        try:
+            found = self.answer(method, parts.path, parts.query, body.decode(), headers)
+        except RefusalError as refusal:
+            status, message = refusal.args
+            found = {"errors": [{"code": status, "message": message}]}
+            return status, {}, json.dumps(found).encode()
+        return 200, {}, (found if isinstance(found, str) else json.dumps(found)).encode()
+
+    def refusal(self, status: int) -> tuple[dict, bytes]:
+        """How the platform refuses."""
+        words = {"errors": [{"code": status, "message": f"refused by plan ({status})"}]}
+        return {}, json.dumps(words).encode()
+
+    def accepted(self) -> list[dict[str, Any]]:
+        """The jobs so far."""
+        return [
+            {"id": name, "tag": job["tags"][0], "rows": job["rows"]}
+            for name, job in self.jobs.items()
+        ]
 
     def answer(self, method: str, path: str, query: str, body: str, headers: Any) -> Any:
         """The reply, JSON or text."""
-        match method, path.strip("/").split("/"):
-            case "GET", ["_requests"]:
-                return self.requests
-            case "POST", ["_behaviour"]:
-                self.behaviour = json.loads(body)
-                return {}
         self.requests.append({"method": method, "path": path, "query": query, "body": body})
         time.sleep(self.behaviour.get("sleep", 0))
         if status := self.behaviour.get("refuse", {}).get(f"{method} {path}"):
@@ -97,14 +132,23 @@ class Service:
                 return self.create(json.loads(body), json.loads(body, cls=RuntimeDecoder))
             case "GET", ["jobs"]:
                 tags = set(parse_qs(query).get("tags", []))
-                found = [job for job in self.jobs.values() if tags <= set(job["tags"])]
-                return {"jobs": found, "count": len(found), "limit": 10, "offset": 0}
+                tagged = [job for job in self.jobs.values() if tags <= set(job["tags"])]
+                found = listed(tagged, self.behaviour)
+                asked = parse_qs(query)
+                first, most = (int(asked.get(key, ["0"])[0]) for key in ("offset", "limit"))
+                page = found[first : first + most] if most else found[first:]
+                return {"jobs": page, "count": len(found), "limit": most, "offset": first}
             case "GET", ["jobs", name] if name in self.jobs:
-                return self.jobs[name]
+                job = self.jobs[name]
+                waiting = job["status"] == "Completed" and queued(job, self.behaviour)
+                return job | ({"state": {"status": "Queued"}} if waiting else {})
+            case "GET", ["jobs", name, "metrics"] if name in self.jobs:
+                usage = {"qpu_charge_time_seconds": self.behaviour.get("seconds", 2)}
+                return {"timestamps": {}, "usage": usage | {"status": "done"}}
             case "GET", ["jobs", name, "results"] if name in self.jobs:
                 return self.behaviour.get("results", self.results.get(name, "no results"))
             case "POST", ["jobs", name, "cancel"] if name in self.jobs:
-                self.jobs[name]["state"] = {"status": "Cancelled"}
+                self.jobs[name] |= {"state": {"status": "Cancelled"}, "status": "Cancelled"}
                 return {}
         raise RefusalError(404, f"{method} {path} not found")
 
@@ -130,10 +174,13 @@ class Service:
         name = f"job-{len(self.jobs)}"
         state = {"status": self.behaviour.get("status", "Completed")}
         state |= {"reason": self.behaviour.get("reason"), "reasonCode": self.behaviour.get("code")}
+        if words := self.behaviour.get("fail"):
+            state = {"status": "Failed", "reason": words, "reasonCode": 1517}
         self.jobs[name] = {
             "id": name,
-            "backend": sent["backend"],
+            "backend": self.behaviour.get("backend", sent["backend"]),
             "state": state,
+            "rows": 0,
             "status": state["status"],
             "program": {"id": sent["program_id"]},
             "created": "2026-11-01T00:00:00Z",
@@ -142,7 +189,8 @@ class Service:
         }
         if state["status"] == "Completed":
             run = execute if sent["program_id"] == "executor" else sample
-            self.results[name] = run(decoded["params"], self.behaviour.get("shots", 0))
+            found, rows = run(decoded["params"], self.behaviour.get("shots", 0))
+            self.results[name], self.jobs[name]["rows"] = found, rows
         if self.behaviour.get("lose"):
             raise LostReplyError
         if status := self.behaviour.get("after"):
@@ -163,66 +211,43 @@ def access_token() -> dict[str, Any]:
     }
 
 
-def sample(params: dict[str, Any], fewer: int) -> str:
+def sample(params: dict[str, Any], fewer: int) -> tuple[str, int]:
     """The program "sampler": PUBs as (circuit, values, shots)."""
-    circuit, values, shots = params["pubs"][0]
     if params.get("options", {}).get("twirling", {}).get("enable_gates"):
         raise RefusalError(400, "no twirling here")
-    pub = (circuit, values if len(circuit.parameters) else None, shots - fewer)
-    result = SamplerV2(seed=3).run([pub]).result()
-    return json.dumps(PrimitiveResult(list(result)), cls=RuntimeEncoder)
+    pubs = [
+        (circuit, values if len(circuit.parameters) else None, shots - fewer)
+        for circuit, values, shots in (
+            pub if len(pub) == 3 else (*pub, None) for pub in params["pubs"]
+        )
+    ]
+    result = list(SamplerV2(seed=3).run(pubs).result())
+    rows = sum(int(np.prod(each.data.c.array.shape[:-2])) for each in result)
+    return json.dumps(PrimitiveResult(result), cls=RuntimeEncoder), rows
 
 
-def execute(params: dict[str, Any], fewer: int) -> str:
+def execute(params: dict[str, Any], fewer: int) -> tuple[str, int]:
     """The program "executor": circuits and arrays in the vendor's own schema."""
     program = ParamsModel.model_validate(params).quantum_program
-    (item,) = program.items
-    circuit = program.circuits.to_python()[0]
-    values = item.circuit_arguments.to_numpy() if len(circuit.parameters) else None
-    pub = (circuit, values, program.shots - fewer)
-    bits = SamplerV2(seed=3).run([pub]).result()[0].data.c
-    # (..., shot, bit), first bit of the register first
-    read = np.unpackbits(bits.array[..., ::-1], axis=-1, bitorder="little")[..., : bits.num_bits]
-    tensor = CompressedTensorModel.from_numpy(read.astype(bool))
-    return QuantumProgramResultModel(
-        data=[{"results": {"c": tensor}, "metadata": {}}],
+    data, rows = [], 0
+    pubs = [
+        (circuit, item.circuit_arguments.to_numpy() if len(circuit.parameters) else None)
+        for circuit, item in zip(program.circuits.to_python(), program.items, strict=True)
+    ]
+    for part in SamplerV2(seed=3).run(pubs, shots=program.shots - fewer).result():
+        bits = part.data.c
+        rows += int(np.prod(bits.array.shape[:-2]))
+        # (..., shot, bit), first bit of the register first
+        read = np.unpackbits(bits.array[..., ::-1], axis=-1, bitorder="little")
+        tensor = CompressedTensorModel.from_numpy(read[..., : bits.num_bits].astype(bool))
+        data.append({"results": {"c": tensor}, "metadata": {}})
+    text = QuantumProgramResultModel(
+        data=data,
         metadata={"chunk_timing": []},
         passthrough_data=program.passthrough_data,
         semantic_role=program.semantic_role,
     ).model_dump_json()
-
-
-class Handler(BaseHTTPRequestHandler):
-    """HTTP in front of the service."""
-
-    service: Service
-
-    def do_GET(self) -> None:
-        """Answers."""
-        size = int(self.headers.get("Content-Length") or 0)
-        body, parts, status = self.rfile.read(size).decode(), urlsplit(self.path), 200
-        try:
-            with self.service.lock:
-                reply = self.service.answer(
-                    self.command, parts.path, parts.query, body, self.headers
-                )
-        except LostReplyError:
-            self.close_connection = True
-            return
-        except RefusalError as refusal:
-            status, message = refusal.args
-            reply = {"errors": [{"code": status, "message": message}]}
-        data = (reply if isinstance(reply, str) else json.dumps(reply)).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    do_POST = do_GET  # noqa: N815
-
-    def log_message(self, *_: Any) -> None:
-        """Nothing: standard error is for faults."""
+    return text, rows
 
 
 def main() -> None:
@@ -230,10 +255,7 @@ def main() -> None:
     package = find_spec("qiskit_ibm_runtime")
     assert package is not None and package.origin is not None
     folder = Path(package.origin).parent / "fake_provider" / "backends" / "boston"
-    Handler.service = Service(sys.argv[1], folder)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    print(server.server_port, flush=True)
-    server.serve_forever()
+    serve(Service(sys.argv[1], folder))
 
 
 if __name__ == "__main__":

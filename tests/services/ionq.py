@@ -6,8 +6,8 @@ with the parameter names of the API: `phase` for gpi and gpi2, `angle` for zz, a
 
     python -m tests.services.ionq
 
-prints its port. Two addresses are for tests: GET /_requests gives what was asked, POST /_behaviour
-changes how the service behaves: see `Service`.
+prints its port. For tests: GET /_requests gives what was asked, GET /_jobs what was accepted, and
+POST /_behaviour changes how the service behaves: see `Service` and `tests.services.faults`.
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ import sys
 import threading
 import time
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
 import cirq
 import numpy as np
+
+from tests.services.faults import Faults
+from tests.services.web import LostReplyError, listed, queued, serve
 
 KEYS = {
     "gpi": {"gate", "target", "phase"},
@@ -36,18 +38,15 @@ class RefusalError(Exception):
     """An error reply: HTTP status, message."""
 
 
-class LostReplyError(Exception):
-    """The request was accepted, and the line broke before the reply."""
-
-
 @dataclass
 class Service:
     """The jobs so far, and how the service behaves.
 
     behaviour:
         fail: Words with which new jobs fail.
-        hold: Whether new jobs stay queued.
-        refuse: Words with which every call is refused.
+        hold, slow, late, twice: see `tests.services.web`.
+        refuse, status: Words with which every call is refused, with that status (400).
+        says: The JSON replies that calls get instead of the real ones, by name of the call.
         lose: Whether the reply to a new job is lost.
         sleep: Seconds before every reply.
         round: Distributions are shots over `round`, as a device returns them.
@@ -61,26 +60,63 @@ class Service:
     requests: list[dict[str, Any]] = field(default_factory=list)
     behaviour: dict[str, Any] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    faults: Faults = field(default_factory=Faults)
+
+    def call(self, method: str, path: str) -> str:
+        """Which call a request is."""
+        match method, path.strip("/").split("/")[1:]:
+            case "POST", ["jobs"]:
+                return "create"
+            case "GET", ["jobs"]:
+                return "search"
+            case "GET", ["jobs", _]:
+                return "status"
+            case "GET", ["jobs", _, "results"]:
+                return "results"
+            case "PUT", ["jobs", *_]:
+                return "cancel"
+        return "connect"
+
+    def reply(self, method: str, target: str, headers: Any, body: bytes) -> tuple[int, dict, bytes]:
+        """Status, further headers and body."""
+        try:
+            key = headers.get("Authorization", "")
+            found = self.answer(method, urlsplit(target).path, json.loads(body or b"{}"), key)
+        except RefusalError as refusal:
+            status, message = refusal.args
+            message += f" {dict(headers)}" if self.behaviour.get("echo") else ""
+            return status, {}, json.dumps({"statusCode": status, "message": message}).encode()
+        says = self.behaviour.get("says", {})
+        found = says.get(self.call(method, urlsplit(target).path), found)
+        return 200, {}, json.dumps(found).encode()
+
+    def refusal(self, status: int) -> tuple[dict, bytes]:
+        """How the service refuses."""
+        return {}, json.dumps({"statusCode": status, "message": "refused by plan"}).encode()
+
+    def accepted(self) -> list[dict[str, Any]]:
+        """The jobs so far."""
+        return [
+            {"id": name, "tag": job["name"], "rows": job["rows"]} for name, job in self.jobs.items()
+        ]
 
     def answer(self, method: str, path: str, body: dict[str, Any], authorization: str) -> Any:
         """The JSON reply."""
-        match method, path.strip("/").split("/"):
-            case "GET", ["_requests"]:
-                return self.requests
-            case "POST", ["_behaviour"]:
-                self.behaviour = body
-                return {}
         self.requests.append({"method": method, "path": path, "body": body})
         time.sleep(self.behaviour.get("sleep", 0))
         if authorization != f"apiKey {self.key}":
             raise RefusalError(401, "unauthorized")
         if words := self.behaviour.get("refuse"):
-            raise RefusalError(400, words)
+            raise RefusalError(self.behaviour.get("status", 400), words)
         match method, path.strip("/").split("/"):
             case "POST", ["v0.3", "jobs"]:
                 return self.create(body)
+            case "GET", ["v0.3", "jobs"]:
+                return {"jobs": listed(list(self.jobs.values()), self.behaviour)}
             case "GET", ["v0.3", "jobs", name] if name in self.jobs:
-                return self.jobs[name]
+                job = self.jobs[name]
+                waiting = job["status"] == "completed" and queued(job, self.behaviour)
+                return job | ({"status": "ready"} if waiting else {})
             case "GET", ["v0.3", "jobs", name, "results"] if name in self.results:
                 return self.results[name]
             case "PUT", ["v0.3", "jobs", name, "status", "cancel"] if name in self.jobs:
@@ -113,8 +149,7 @@ class Service:
         if self.behaviour.get("shuffle"):
             self.results[name] = dict(reversed(self.results[name].items()))
             job["children"] = children
-        if self.behaviour.get("hold"):
-            job["status"] = "ready"
+        job["rows"] = len(found)
         if words := self.behaviour.get("fail"):
             job |= {"status": "failed", "failure": {"code": "InternalError", "error": words}}
         self.jobs[name] = job
@@ -147,51 +182,9 @@ def simulate(operations: list[dict[str, Any]], size: int) -> np.ndarray:
     return np.abs(state) ** 2
 
 
-class Handler(BaseHTTPRequestHandler):
-    """HTTP in front of the service."""
-
-    service: Service
-
-    def do_GET(self) -> None:
-        """Answers."""
-        size = int(self.headers.get("Content-Length") or 0)
-        body = json.loads(self.rfile.read(size) or b"{}")
-        status = 200
-        try:
-            with self.service.lock:
-                reply = self.service.answer(
-                    self.command,
-                    urlsplit(self.path).path,
-                    body,
-                    self.headers.get("Authorization", ""),
-                )
-        except LostReplyError:
-            self.close_connection = True
-            return
-        except RefusalError as refusal:
-            status, message = refusal.args
-            if self.service.behaviour.get("echo"):
-                message += f" {dict(self.headers)}"
-            reply = {"statusCode": status, "message": message}
-        data = json.dumps(reply).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    do_POST = do_PUT = do_GET  # noqa: N815
-
-    def log_message(self, *_: Any) -> None:
-        """Nothing: standard error is for faults."""
-
-
 def main() -> None:
     """Serves the key of the first argument until it is ended."""
-    Handler.service = Service(sys.argv[1])
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    print(server.server_port, flush=True)
-    server.serve_forever()
+    serve(Service(sys.argv[1]))
 
 
 if __name__ == "__main__":

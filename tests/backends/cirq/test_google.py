@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 import backends
-from backends.base import Compiled, JobRef, Queued
+from backends.base import Compiled
 from backends.cirq import google
+from backends.queued import JobRef, Program, Queued, RefusedError
 from qmoe.ansatz import reupload
 from qmoe.circuit import Circuit, Feature, Op
 from qmoe.errors import (
@@ -35,7 +36,7 @@ X = np.random.default_rng(5).uniform(0, np.pi, size=(5, 2))
 RESUME = """
 import json, sys
 import backends
-from backends.base import JobRef
+from backends.queued import JobRef
 ref = JobRef.from_dict(json.loads(sys.argv[1]))
 found = backends.load(ref.spec).fetch(ref)
 print(json.dumps({row: counts.tolist() for row, counts in found.items()}))
@@ -129,7 +130,7 @@ def test_compiled_with_free_weights_is_bound_later():
     circuit = reupload(2, 2)
     compiled = backend.compile(circuit)
     with pytest.raises(InputError, match="free weights"):
-        backend.submit(compiled, X, 10, tag="t")
+        backend.submit([Program(compiled, X)], 10, tag="t")
     bound = compiled.bind_weights(THETA)
     assert bound.template == compiled.template
     assert close(backend.run(bound, X, SHOTS, 0), circuit.bind_weights(THETA))
@@ -171,18 +172,20 @@ def test_folds_run_and_count_three_times(router):
 def test_sending_twice_runs_once(stand, router):
     backend = backends.load(SPEC)
     compiled = backend.compile(router)
-    first = backend.submit(compiled, X, 500, tag="plan-1")
-    again = backends.load(f"{SPEC},timeout=5").submit(compiled, X, 500, tag="plan-1")
-    assert again.ids == first.ids
+    first = backend.submit([Program(compiled, X)], 500, tag="plan-1")
+    again = backends.load(f"{SPEC},timeout=5").submit([Program(compiled, X)], 500, tag="plan-1")
+    assert again.id == first.id
     same = [backend.fetch(ref) for ref in (first, again)]
     assert all((same[0][row] == same[1][row]).all() for row in range(5))
-    others = (
-        backend.submit(compiled, X, 500, tag="plan-2"),
-        backend.submit(compiled, X, 501, tag="plan-1"),
-        backend.submit(compiled, X[::-1], 500, tag="plan-1"),
-        backend.submit(backend.emit(compiled.native.folded(3), compiled), X, 500, tag="plan-1"),
-    )
-    assert len({ref.ids for ref in (first, *others)}) == 5
+    assert backend.submit([Program(compiled, X)], 500, tag="plan-2").id != first.id
+    folded = backend.emit(compiled.native.folded(3), compiled)
+    for program, shots in (
+        (Program(compiled, X), 501),
+        (Program(compiled, X[::-1]), 500),
+        (Program(folded, X), 500),
+    ):
+        with pytest.raises(RefusedError, match="there already"):
+            backend.submit([program], shots, tag="plan-1")
 
 
 def test_two_runs_with_one_seed_are_two_jobs(router):
@@ -197,14 +200,14 @@ def test_a_lost_reply_does_not_run_the_job_again(stand, router):
     compiled = backend.compile(router)
     stand.behave(lose=1)
     before = len(stand.asked())
-    ref = backend.submit(compiled, X, SHOTS, tag="lost")
+    ref = backend.submit([Program(compiled, X)], SHOTS, tag="lost")
     assert stand.asked()[before:].count("CreateQuantumJob") == 2  # the second is refused
     assert close(np.array([*backend.fetch(ref).values()]), router)
 
 
 def test_another_process_fetches_by_the_reference_alone(router):
     backend = backends.load(SPEC)
-    ref = backend.submit(backend.compile(router), X, SHOTS, tag="resumed")
+    ref = backend.submit([Program(backend.compile(router), X)], SHOTS, tag="resumed")
     command = [sys.executable, "-W", "ignore", "-c", RESUME, json.dumps(ref.to_dict())]
     done = subprocess.run(command, cwd=ROOT, env=os.environ, capture_output=True, check=True)
     found = json.loads(done.stdout)
@@ -220,7 +223,7 @@ def test_a_job_in_the_queue_can_be_waited_for_and_cancelled(stand, router):
     compiled = backend.compile(router)
     with pytest.raises(UnreachableError, match=r"no result of job qmoe-[0-9a-f]*/run-"):
         backend.run(compiled, X, 10, 0)
-    ref = backend.submit(compiled, X, 10, tag="held")
+    ref = backend.submit([Program(compiled, X)], 10, tag="held")
     assert backend.status(ref) == "submitted"
     assert backend.fetch(ref) == {}
     backend.cancel(ref)
@@ -232,7 +235,7 @@ def test_a_job_in_the_queue_can_be_waited_for_and_cancelled(stand, router):
 def test_a_failed_job_is_one_line_with_the_vendors_words(stand, router):
     stand.behave(fail="the fridge\nis warm")
     backend = backends.load(SPEC)
-    ref = backend.submit(backend.compile(router), X, 10, tag="failing")
+    ref = backend.submit([Program(backend.compile(router), X)], 10, tag="failing")
     assert backend.status(ref) == "failed"
     with pytest.raises(QmoeError, match=r"failed: SYSTEM_ERROR: the fridge is warm$"):
         backend.fetch(ref)
@@ -243,7 +246,7 @@ def test_unknown_processors_and_jobs_and_refusals(stand, router):
         backends.load("cirq:google/proj/willow_blue").compile(router)
     backend = backends.load(SPEC)
     with pytest.raises(InputError, match="got job p/j; expected a job of project proj"):
-        backend.status(JobRef(SPEC, ("p/j",), (1,), 1, "t"))
+        backend.status(JobRef(SPEC, "p/j", 1, 1, "t"))
     stand.behave(deny=True)
     with pytest.raises(CredentialsError, match="not with this account") as caught:
         backends.load(SPEC).compile(router)
@@ -313,5 +316,5 @@ def test_circuits_that_do_not_fit_are_refused_before_anything_is_sent(stand, rou
     with pytest.raises(InputError, match="native circuit of 1 qubits"):
         backend.emit(Circuit(1, (), (0,)), compiled)
     with pytest.raises(InputError, match="no inputs"):
-        backend.submit(compiled, np.zeros((0, 2)), 10, tag="t")
+        backend.submit([Program(compiled, np.zeros((0, 2)))], 10, tag="t")
     assert len(stand.asked()) == before

@@ -7,15 +7,17 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.request
+import traceback
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import backends
-from backends.base import Compiled, JobRef, Queued
+from backends.base import Compiled
 from backends.cirq import ionq
+from backends.queued import BusyError, JobRef, Limits, Program, Queued, RefusedError
 from backends.remote import within
 from qmoe.ansatz import reupload
 from qmoe.circuit import Circuit, Feature, Op
@@ -27,6 +29,7 @@ from qmoe.errors import (
     UnreachableError,
 )
 from qmoe.simulate import reference
+from tests.services import started
 
 pytestmark = pytest.mark.xdist_group("cirq")
 
@@ -34,41 +37,39 @@ ROOT = Path(__file__).parents[3]
 KEY = "canary-5f2c"
 DEVICE = "cirq:ionq.qpu.forte-1"
 SHOTS = 4000
+SINCE = datetime(2026, 1, 1, tzinfo=UTC)
+SURE = {"400": RefusedError, "404": RefusedError, "401": CredentialsError, "429": BusyError}
+UNSURE = {
+    "500": UnreachableError,
+    "503": UnreachableError,
+    "timeout": UnreachableError,
+    "stall": UnreachableError,
+    "cut": UnreachableError,
+    "lost": UnreachableError,
+    "malformed": QmoeError,
+}
+CARRIED_OUT = ("stall", "cut", "lost", "malformed")
 THETA = np.linspace(0.3, 2.0, 4)
 X = np.random.default_rng(5).uniform(0, np.pi, size=(5, 2))
 RESUME = """
 import json, sys
 import backends
-from backends.base import JobRef
+from backends.queued import JobRef
 ref = JobRef.from_dict(json.loads(sys.argv[1]))
 found = backends.load(ref.spec).fetch(ref)
 print(json.dumps({row: counts.tolist() for row, counts in found.items()}))
 """
 
 
-class Stand:
-    """The service, and what tests ask of it."""
-
-    def __init__(self, port):
-        self.host = f"http://127.0.0.1:{port}"
-
-    def behave(self, **behaviour):
-        data = json.dumps(behaviour).encode()
-        urllib.request.urlopen(f"{self.host}/_behaviour", data).close()
-
-    def posts(self):
-        with urllib.request.urlopen(f"{self.host}/_requests") as reply:
-            return [each["body"] for each in json.load(reply) if each["method"] == "POST"]
+def posts(stand):
+    """What was sent to make jobs, so far."""
+    return [each["body"] for each in stand.requests() if each["method"] == "POST"]
 
 
 @pytest.fixture(scope="module")
 def stand():
-    command = [sys.executable, "-W", "ignore", "-m", "tests.services.ionq", KEY]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            yield Stand(int(process.stdout.readline()))
-        finally:
-            process.terminate()
+    with started.service("ionq", KEY) as running:
+        yield running
 
 
 @pytest.fixture(autouse=True)
@@ -76,7 +77,7 @@ def environment(stand, monkeypatch):
     for name in (*ionq.KEYS, *ionq.HOSTS):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("IONQ_API_KEY", KEY)
-    monkeypatch.setenv("IONQ_REMOTE_HOST", stand.host)
+    monkeypatch.setenv("IONQ_REMOTE_HOST", stand.url)
     stand.behave()
 
 
@@ -103,12 +104,12 @@ def test_a_router_runs_in_one_post_of_native_gates(stand, router):
     assert compiled.two_qubit_gates == router.simplify().ops.count(Op("cz", (0, 1))) > 0
     assert (compiled.noisy, compiled.expected_fidelity) == (None, None)
     assert Compiled.from_json(compiled.to_json()) == compiled
-    before = len(stand.posts())
+    before = len(posts(stand))
     counts = backend.run(compiled, X, SHOTS, seed=3)
     assert counts.shape == (5, 4)
     assert (counts.sum(1) == SHOTS).all()
     assert close(counts, router)
-    (sent,) = stand.posts()[before:]
+    (sent,) = posts(stand)[before:]
     assert len(sent["body"]["circuits"]) == len(X)
     assert sent["body"]["gateset"] == "native"
     assert (sent["target"], sent["shots"]) == ("qpu.forte-1", str(SHOTS))
@@ -119,7 +120,7 @@ def test_compiled_with_free_weights_is_bound_later():
     circuit = reupload(2, 2)
     compiled = backend.compile(circuit)
     with pytest.raises(InputError, match="free weights"):
-        backend.submit(compiled, X, 10, tag="t")
+        backend.submit([Program(compiled, X)], 10, tag="t")
     bound = compiled.bind_weights(THETA)
     assert bound.template == compiled.template
     assert close(backend.run(bound, X, SHOTS, 0), circuit.bind_weights(THETA))
@@ -159,13 +160,13 @@ def test_folds_run_and_count_three_times(router):
 
 def test_the_simulator_returns_probabilities_and_shots_are_drawn_here(router):
     backend = backends.load("cirq:ionq.simulator")
-    ref = backend.submit(backend.compile(router), X, 50, tag="t")
+    ref = backend.submit([Program(backend.compile(router), X)], 50, tag="t")
     found = backend.fetch(ref)
     assert all(counts.sum() == 50 for counts in found.values())
     assert not close(np.array([*found.values()]), router)  # rounding would be no shots
     again = backend.fetch(ref)
     assert all((again[row] == found[row]).all() for row in found)
-    other = backend.fetch(backend.submit(backend.compile(router), X, 50, tag="t"))
+    other = backend.fetch(backend.submit([Program(backend.compile(router), X)], 50, tag="t"))
     assert any((other[row] != found[row]).any() for row in found)
 
 
@@ -184,7 +185,7 @@ def test_rows_keep_their_order_when_the_service_lists_children(stand, router):
 
 def test_another_process_fetches_by_the_reference_alone(router):
     backend = backends.load(DEVICE)
-    ref = backend.submit(backend.compile(router), X, SHOTS, tag="plan-1")
+    ref = backend.submit([Program(backend.compile(router), X)], SHOTS, tag="plan-1")
     text = json.dumps(ref.to_dict())
     assert KEY not in text
     command = [sys.executable, "-W", "ignore", "-c", RESUME, text]
@@ -196,15 +197,201 @@ def test_another_process_fetches_by_the_reference_alone(router):
     assert close(np.array([*found.values()]), router)
 
 
+def test_programs_share_one_post_and_rows_are_numbered_over_them(stand, router):
+    backend = backends.load(DEVICE)
+    compiled = backend.compile(router)
+    flip = backend.emit(Circuit(2, (Op("x", (0,)),), (1, 0)), compiled)
+    folded = backend.emit(compiled.native.folded(3), compiled)
+    before = len(posts(stand))
+    programs = [Program(compiled, X[:2]), Program(flip, np.zeros((2, 0))), Program(folded, X[2:])]
+    ref = backend.submit(programs, SHOTS, tag="plan-2")
+    assert len(posts(stand)) == before + 1
+    assert stand.jobs()[-1] == {"id": ref.id, "tag": "plan-2", "rows": 7}
+    assert (ref.spec, ref.rows, ref.shots, ref.tag) == (DEVICE, 7, SHOTS, "plan-2")
+    found = backend.fetch(ref)
+    assert list(found) == list(range(7))
+    assert close(np.array([found[row] for row in (0, 1, 4, 5, 6)]), router)
+    assert [found[row].tolist() for row in (2, 3)] == [[0, SHOTS, 0, 0]] * 2
+
+
+def test_programs_that_cannot_share_a_job_are_refused_before_anything_is_sent(stand, router):
+    backend = backends.load(DEVICE)
+    compiled = backend.compile(router)
+    other = backend.compile(Circuit(1, (Op("x", (0,)),), (0,)))
+    before = len(posts(stand))
+    for programs, words in (
+        ([Program(compiled, X), Program(other, np.zeros((1, 0)))], "measure different qubits"),
+        ([Program(compiled, X), Program(compiled, X[:, :1])], "features"),
+        ([Program(compiled, X), Program(compiled, X[:0])], "no inputs"),
+        ([], "no inputs"),
+    ):
+        with pytest.raises(InputError, match=words):
+            backend.submit(programs, 10, tag="t")
+    with pytest.raises(InputError, match="shots"):
+        backend.submit([Program(compiled, X)], 0, tag="t")
+    assert len(posts(stand)) == before
+
+
+@pytest.mark.parametrize("kind", [*SURE, *UNSURE])
+def test_what_goes_wrong_with_a_new_job_says_whether_it_may_exist(stand, router, kind):
+    backend = backends.load(f"{DEVICE},call_timeout=1")
+    ready = [Program(backend.compile(router), X)]
+    before = len(stand.jobs())
+    stand.behave(faults=[{"call": "create", "kind": kind, "seconds": 1.5}])
+    with pytest.raises(QmoeError) as caught:
+        backend.submit(ready, 10, tag=f"fault-{kind}")
+    assert type(caught.value) is (SURE | UNSURE)[kind]
+    assert "\n" not in str(caught.value)
+    assert KEY not in "".join(traceback.format_exception(caught.value))
+    time.sleep(0.3)  # a client that repeats does so after a tenth of a second
+    accepted = [job["id"] for job in stand.jobs()[before:]]
+    assert len(accepted) == (kind in CARRIED_OUT)
+    assert list(backend.find(f"fault-{kind}", SINCE)) == accepted
+    stand.behave()
+    ref = backend.submit(ready, 10, tag=f"fault-{kind}")
+    assert list(backend.find(f"fault-{kind}", SINCE)) == [*accepted, ref.id]
+
+
+def test_a_job_is_found_by_its_tag_alone_once_and_late(stand, router):
+    backend = backends.load(DEVICE)
+    ready = [Program(backend.compile(router), X[:1])]
+    stand.behave(late=2)
+    ref = backend.submit(ready, 10, tag="late-1")
+    other = backend.submit(ready, 10, tag="late-10")
+    assert [backend.find("late-1", SINCE) for _ in range(3)] == [(), (), (ref.id,)]
+    stand.behave(twice=True)
+    assert backend.find("late-10", SINCE) == (other.id,)
+    assert backend.find("late", SINCE) == ()
+
+
+@pytest.mark.parametrize(
+    ("call", "endless"), [("status", "500"), ("results", "stall"), ("search", "500")]
+)
+def test_reads_are_tried_again_and_end_after_their_time(stand, router, call, endless):
+    backend = backends.load(f"{DEVICE},call_timeout=1.5")
+    ref = backend.submit([Program(backend.compile(router), X[:1])], 10, tag=f"reads-{call}")
+    asks = {"status": backend.status, "results": backend.fetch, "search": found_by_tag(backend)}
+    expected = asks[call](ref)
+    for kind in ("503", "cut", "lost"):
+        stand.behave(faults=[{"call": call, "kind": kind, "times": 2}])
+        assert np.array_equal(asks[call](ref), expected)
+    for kind, times, error in (
+        (endless, -1, UnreachableError),
+        ("429", 1, BusyError),
+        ("401", 1, CredentialsError),
+        ("malformed", 1, QmoeError),
+    ):
+        stand.behave(faults=[{"call": call, "kind": kind, "times": times, "seconds": 3}])
+        with pytest.raises(error) as caught:
+            asks[call](ref)
+        assert type(caught.value) is error
+        assert KEY not in "".join(traceback.format_exception(caught.value))
+
+
+def found_by_tag(backend):
+    return lambda ref: backend.find(ref.tag, SINCE)
+
+
+def test_a_job_that_could_not_be_cancelled_goes_on(stand, router):
+    backend = backends.load(DEVICE)
+    ready = [Program(backend.compile(router), X[:1])]
+    for kind, error in (("400", RefusedError), ("401", CredentialsError), ("malformed", QmoeError)):
+        stand.behave(hold=True, faults=[{"call": "cancel", "kind": kind}])
+        ref = backend.submit(ready, 10, tag="t")
+        with pytest.raises(QmoeError) as caught:
+            backend.cancel(ref)
+        assert type(caught.value) is error
+        assert backend.status(ref) == ("cancelled" if kind == "malformed" else "submitted")
+    stand.behave(hold=True, faults=[{"call": "cancel", "kind": "lost"}])
+    ref = backend.submit(ready, 10, tag="t")
+    backend.cancel(ref)  # asked for again
+    assert backend.status(ref) == "cancelled"
+
+
+def test_a_time_limit_belongs_to_the_process_not_to_the_job(router):
+    backend = backends.load(f"{DEVICE},call_timeout=5,timeout=9,simplify=false")
+    assert backend.spec == f"{DEVICE},simplify=false"
+    ref = backend.submit([Program(backend.compile(router), X[:1])], 10, tag="t")
+    assert ref.spec == backend.spec
+    with pytest.raises(InputError, match="call_timeout=soon"):
+        backends.load(f"{DEVICE},call_timeout=soon")
+
+
+def test_what_ionq_does_not_say_is_not_known(router):
+    backend = backends.load(DEVICE)
+    assert (backend.account, backend.idempotent) == ("ionq", False)
+    assert backend.limits() == Limits()
+    assert backend.left() is None
+    cost = backend.cost([5, 1], 100)
+    assert (cost.money, cost.seconds) == (None, None)
+    assert "IonQ" in cost.note
+    ref = backend.submit([Program(backend.compile(router), X[:1])], 10, tag="t")
+    assert backend.usage(ref) is None
+
+
+def test_a_slow_job_and_one_that_is_held_end_later(stand, router):
+    backend = backends.load(DEVICE)
+    ready = [Program(backend.compile(router), X)]
+    stand.behave(slow=2)
+    ref = backend.submit(ready, 10, tag="t")
+    assert [backend.status(ref) for _ in range(3)] == ["submitted", "submitted", "done"]
+    stand.behave(hold=True)
+    held = backend.submit(ready, SHOTS, tag="t")
+    assert (backend.status(held), backend.fetch(held)) == ("submitted", {})
+    stand.behave()
+    assert close(np.array([*backend.fetch(held).values()]), router)
+
+
+@pytest.mark.parametrize(
+    ("call", "reply"),
+    [
+        ("create", {}),
+        ("create", {"id": 3}),
+        ("create", ["job-0"]),
+        ("create", None),
+        ("status", {}),
+        ("status", {"id": "job-0", "status": "melted"}),
+        ("status", {"id": "job-0", "status": {"completed": True}}),
+        ("status", {"id": "job-0", "status": "completed"}),
+        ("status", {"id": "job-0", "status": "completed", "metadata": {"measured": "x"}}),
+        ("results", {}),
+        ("results", {"0": 0.5}),
+        ("results", {"a": {"0": 1.0}, "b": {"0": -1.0, "1": 2.0}}),
+        ("results", {"a": {"0": 1.0}, "b": {"zero": 1.0}}),
+        ("results", {"a": {"0": 1.0}, "b": 1.0}),
+        ("results", {"a": {"0": 1.0}, "b": {"0": "many"}}),
+        ("results", {"a": {"0": 1.0}}),
+        ("results", {"a": {"0": 1.0}, "b": {"0": 1.0}, "c": {"0": 1.0}}),
+        ("search", {}),
+        ("search", []),
+        ("search", {"jobs": None}),
+    ],
+)
+def test_replies_of_another_form_are_one_line(stand, router, call, reply):
+    backend = backends.load(DEVICE)
+    ready = [Program(backend.compile(router), X[:2])]
+    ref = backend.submit(ready, 10, tag="t")
+    stand.behave(says={call: reply})
+    asks = {
+        "create": lambda ref: backend.submit(ready, 10, tag="t"),
+        "search": found_by_tag(backend),
+    }
+    with pytest.raises(QmoeError) as caught:
+        asks.get(call, backend.fetch)(ref)
+    assert type(caught.value) is QmoeError
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 500
+
+
 def test_a_lost_reply_is_not_sent_again(stand, router):
     backend = backends.load(DEVICE)
     compiled = backend.compile(router)
     stand.behave(lose=True)
-    before = len(stand.posts())
+    before = len(posts(stand))
     with pytest.raises(UnreachableError, match="job named plan-7 before sending again"):
-        backend.submit(compiled, X, 10, tag="plan-7")
+        backend.submit([Program(compiled, X)], 10, tag="plan-7")
     time.sleep(0.5)  # a retry would come after a tenth of a second
-    assert len(stand.posts()) == before + 1
+    assert len(posts(stand)) == before + 1
 
 
 def test_a_job_in_the_queue_can_be_waited_for_and_cancelled(stand, router):
@@ -213,7 +400,7 @@ def test_a_job_in_the_queue_can_be_waited_for_and_cancelled(stand, router):
     compiled = backend.compile(router)
     with pytest.raises(UnreachableError, match="no result of job job-"):
         backend.run(compiled, X, 10, 0)
-    ref = backend.submit(compiled, X, 10, tag="t")
+    ref = backend.submit([Program(compiled, X)], 10, tag="t")
     assert backend.status(ref) == "submitted"
     assert backend.fetch(ref) == {}
     backend.cancel(ref)
@@ -224,7 +411,7 @@ def test_a_job_in_the_queue_can_be_waited_for_and_cancelled(stand, router):
 
 def test_a_cancelled_job_that_was_done_keeps_its_results(router):
     backend = backends.load(DEVICE)
-    ref = backend.submit(backend.compile(router), X, 10, tag="t")
+    ref = backend.submit([Program(backend.compile(router), X)], 10, tag="t")
     backend.cancel(ref)
     assert backend.status(ref) == "done"
 
@@ -232,7 +419,7 @@ def test_a_cancelled_job_that_was_done_keeps_its_results(router):
 def test_a_failed_job_is_one_line_with_the_vendors_words(stand, router):
     stand.behave(fail=f"the ions\nwere lost {KEY}")
     backend = backends.load(DEVICE)
-    ref = backend.submit(backend.compile(router), X, 10, tag="t")
+    ref = backend.submit([Program(backend.compile(router), X)], 10, tag="t")
     assert backend.status(ref) == "failed"
     with pytest.raises(QmoeError, match="failed: the ions were lost") as caught:
         backend.fetch(ref)
@@ -243,17 +430,17 @@ def test_a_failed_job_is_one_line_with_the_vendors_words(stand, router):
 def test_unknown_jobs_and_refusals_are_one_line_without_the_key(stand, router, monkeypatch):
     backend = backends.load(DEVICE)
     with pytest.raises(InputError, match="job nope"):
-        backend.status(JobRef(DEVICE, ("nope",), (1,), 1, "t"))
+        backend.status(JobRef(DEVICE, "nope", 1, 1, "t"))
     compiled = backend.compile(router)
     stand.behave(refuse="too hot", echo=True)
     with pytest.raises(QmoeError, match=r"too hot .*'Authorization': 'apiKey \.{3}'") as caught:
-        backend.submit(compiled, X, 10, tag="t")
+        backend.submit([Program(compiled, X)], 10, tag="t")
     assert KEY not in str(caught.value)
     stand.behave(echo=True)
     monkeypatch.setenv("IONQ_API_KEY", "wrong-canary")
     other = backends.load(DEVICE)
     with pytest.raises(CredentialsError) as refused:
-        other.submit(other.compile(router), X, 10, tag="t")
+        other.submit([Program(other.compile(router), X)], 10, tag="t")
     assert refused.value.exit_code == 3
     assert "wrong-canary" not in str(refused.value) + repr(other) + repr(vars(other))
 
@@ -264,10 +451,10 @@ def test_a_port_that_nobody_listens_on_is_unreachable(monkeypatch, router):
         monkeypatch.setenv("IONQ_REMOTE_HOST", f"http://127.0.0.1:{taken.getsockname()[1]}")
         backend = backends.load(DEVICE)
         with pytest.raises(UnreachableError) as caught:
-            backend.submit(backend.compile(router), X, 10, tag="t")
+            backend.submit([Program(backend.compile(router), X)], 10, tag="t")
         assert caught.value.exit_code == 4
         with pytest.raises(UnreachableError):
-            backend.status(JobRef(DEVICE, ("j",), (1,), 1, "t"))
+            backend.status(JobRef(DEVICE, "j", 1, 1, "t"))
 
 
 def test_a_call_without_an_answer_ends_after_its_time():
@@ -297,18 +484,39 @@ def test_mistakes_in_the_spec_are_explained():
         backends.load(f"{DEVICE},simplify=no")
 
 
+@pytest.mark.parametrize("variable", ionq.HOSTS)
 @pytest.mark.parametrize(
     ("host", "target", "source"),
     [
         ("https://api.ionq.co", "qpu.forte-1", "device"),
         ("https://api.ionq.co/v0.3", "simulator", "hosted-simulator"),
         ("https://ionq.example.org", "qpu.forte-1", "loopback"),
+        ("https://api.ionq.co.example.org", "qpu.forte-1", "loopback"),
+        ("https://example.org/api.ionq.co", "qpu.forte-1", "loopback"),
+        ("https://api.ionq.co@example.org", "qpu.forte-1", "loopback"),
+        ("https://api.ionq.co:8443", "qpu.forte-1", "loopback"),
         ("http://localhost:8000", "simulator", "loopback"),
+        ("http://127.0.0.1:8000", "qpu.forte-1", "loopback"),
     ],
 )
-def test_only_the_vendors_own_host_is_a_device(monkeypatch, host, target, source):
-    monkeypatch.setenv("IONQ_REMOTE_HOST", host)
+def test_only_the_vendors_own_host_is_a_device(monkeypatch, variable, host, target, source):
+    monkeypatch.delenv("IONQ_REMOTE_HOST")
+    monkeypatch.setenv(variable, host)
     assert backends.load(f"cirq:ionq.{target}").source == source
+
+
+def test_without_a_host_it_is_the_vendors_own_and_the_first_variable_wins(
+    stand, monkeypatch, router
+):
+    monkeypatch.delenv("IONQ_REMOTE_HOST")
+    assert backends.load(DEVICE).source == "device"
+    monkeypatch.setenv("CIRQ_IONQ_REMOTE_HOST", stand.url)
+    monkeypatch.setenv("IONQ_REMOTE_HOST", "https://api.ionq.co")
+    backend = backends.load(DEVICE)
+    assert backend.source == "loopback"
+    before = len(posts(stand))
+    backend.submit([Program(backend.compile(router), X[:1])], 10, tag="t")
+    assert len(posts(stand)) == before + 1  # it goes where the source says
 
 
 @pytest.mark.parametrize(
@@ -330,4 +538,4 @@ def test_wide_circuits_and_other_natives_are_refused(router):
     with pytest.raises(InputError, match="native circuit of 1 qubits"):
         backend.emit(Circuit(1, (), (0,)), compiled)
     with pytest.raises(InputError, match="no inputs"):
-        backend.submit(compiled, np.zeros((0, 2)), 10, tag="t")
+        backend.submit([Program(compiled, np.zeros((0, 2)))], 10, tag="t")

@@ -47,14 +47,14 @@ def options(sent: Any) -> Any:
 def test_nothing_is_asked_for_unless_told(stand: Any, router: Circuit) -> None:  # noqa: F811
     device = backends.load(SPEC)
     compiled = device.compile(router)
-    device.submit(compiled, X, 100, tag="t")
+    device.submit([Program(compiled, X)], 100, tag="t")
     sent = options(last(stand))
     assert not sent["dynamical_decoupling"]["enable"]
     assert not sent["twirling"]["enable_gates"]
     assert "delay" not in gates(last(stand))
     both = device.with_options(("ibm.dd", "ibm.twirl"))
     assert both is not device
-    device.submit(compiled, X, 100, tag="t")  # the first one is as it was
+    device.submit([Program(compiled, X)], 100, tag="t")  # the first one is as it was
     assert not options(last(stand))["dynamical_decoupling"]["enable"]
 
 
