@@ -54,6 +54,7 @@ class Service:
     devices: dict[str, Any]
     tasks: dict[str, dict[str, Any]] = field(default_factory=dict)
     tokens: dict[str, tuple[str, str]] = field(default_factory=dict)
+    waiting: dict[str, dict[str, Any]] = field(default_factory=dict)
     requests: list[dict[str, Any]] = field(default_factory=list)
     behaviour: dict[str, Any] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -135,6 +136,8 @@ class Service:
             case "GET", "quantum-task" if name in self.tasks:
                 task = self.tasks[name]
                 waiting = task["status"] == "COMPLETED" and queued(task, self.behaviour)
+                if not waiting and name in self.waiting:
+                    self.run(task, self.waiting.pop(name))
                 return 200, task | ({"status": "QUEUED"} if waiting else {})
             case "PUT", "quantum-task" if name in self.tasks:
                 if not self.behaviour.get("hold"):
@@ -173,15 +176,22 @@ class Service:
         task["rows"] = len(action.get("programs", [0]))
         if self.behaviour.get("fail"):
             task |= {"status": "FAILED", "failureReason": self.behaviour["fail"]}
-        elif kind == PROGRAM_SET:
-            self.store_set(task, action)
+        elif self.behaviour.get("hold"):
+            self.waiting[arn] = action
         else:
-            result = self.simulate(action, body["shots"])
-            result["taskMetadata"] |= {"id": arn, "deviceId": body["deviceArn"]}
-            result["taskMetadata"] |= {"createdAt": WHEN, "endedAt": WHEN}
-            self.put(task, "results.json", result)
+            self.run(task, action)
         self.tokens[token], self.tasks[arn] = (arn, content), task
         return arn
+
+    def run(self, task: dict[str, Any], action: dict[str, Any]) -> None:
+        """Computes a task and stores what came out."""
+        if task["actionMetadata"]["actionType"] == PROGRAM_SET:
+            self.store_set(task, action)
+            return
+        result = self.simulate(action, task["shots"])
+        result["taskMetadata"] |= {"id": task["quantumTaskArn"], "deviceId": task["deviceArn"]}
+        result["taskMetadata"] |= {"createdAt": WHEN, "endedAt": WHEN}
+        self.put(task, "results.json", result)
 
     def simulate(self, program: dict[str, Any], shots: int) -> dict[str, Any]:
         """The result of one program."""

@@ -109,12 +109,9 @@ def loopback(family: str, folder: Path) -> Iterator[Loopback]:
 
 
 def _braket(started: list[subprocess.Popen[str]], folder: Path) -> tuple[str, dict[str, str]]:
-    from tests.backends.test_braket_device import devices
-
     described = folder / "devices"
     described.mkdir()
-    for arn, reply in devices().items():
-        (described / f"{arn.rpartition('/')[2]}.json").write_text(json.dumps(reply))
+    (described / "sets.json").write_text(json.dumps(_processor()))
     port = _free()
     started.append(
         subprocess.Popen(
@@ -138,6 +135,24 @@ def _braket(started: list[subprocess.Popen[str]], folder: Path) -> tuple[str, di
         "AWS_ENDPOINT_URL_STS": storage,
         "BRAKET_PRICE_OFFERS_URL": f"{url}/prices.csv",
         "XDG_CACHE_HOME": str(folder / "cache"),
+    }
+
+
+def _processor() -> dict[str, Any]:
+    """The synthetic processor that ships, as the service describes one that takes program sets."""
+    shipped = ROOT / "backends" / "braket" / "properties" / "iqm.json"
+    tree: dict[str, Any] = json.loads(shipped.read_text())
+    tree["service"] |= {"shotsRange": [1, 20_000]}
+    kind = "braket.ir.openqasm.program_set"
+    limits = {"maximumExecutables": 100, "maximumTotalShots": 200_000}
+    tree["action"][kind] = {"actionType": kind, "version": ["1"], **limits}
+    return {
+        "deviceArn": ARN,
+        "deviceName": "Sets",
+        "providerName": "a provider",
+        "deviceType": "QPU",
+        "deviceStatus": "ONLINE",
+        "deviceCapabilities": tree,
     }
 
 

@@ -13,6 +13,7 @@ from backends.execute import execute
 from backends.ibm import sampler
 from backends.ibm.circuits import to_qiskit
 from backends.mitigation import Job, Run, load
+from backends.queued import Program
 from qmoe.ansatz import reupload
 from qmoe.circuit import Circuit, Feature, Op
 from qmoe.errors import InputError
@@ -61,7 +62,7 @@ def test_nothing_is_asked_for_unless_told(stand: Any, router: Circuit) -> None: 
 def test_decoupling_is_asked_of_the_client_side_sampler(stand: Any, router: Circuit) -> None:  # noqa: F811
     device = backends.load(SPEC)
     compiled = device.compile(router)
-    device.with_options(("ibm.dd",)).submit(compiled, X, 100, tag="t")
+    device.with_options(("ibm.dd",)).submit([Program(compiled, X)], 100, tag="t")
     sent = options(last(stand))
     assert sent["dynamical_decoupling"]["enable"]
     assert sent["dynamical_decoupling"]["sequence_type"] == "XX"
@@ -73,7 +74,7 @@ def test_twirling_is_asked_of_the_client_side_sampler(stand: Any, router: Circui
     stand.behave(status="Queued")  # the stand-in runs no randomised circuits
     device = backends.load(SPEC)
     compiled = device.compile(router)
-    device.with_options(("ibm.twirl",)).submit(compiled, X, 1000, tag="t")
+    device.with_options(("ibm.twirl",)).submit([Program(compiled, X)], 1000, tag="t")
     sent = last(stand)
     asked = options(sent)["twirling"]
     assert (asked["enable_gates"], asked["enable_measure"]) == (True, False)
@@ -87,7 +88,7 @@ def test_both_are_asked_of_samplerv2(stand: Any, router: Circuit) -> None:  # no
     stand.behave(status="Queued")
     device = backends.load(f"{SPEC},sampler=v2")
     compiled = device.compile(router)
-    device.with_options(("ibm.dd", "ibm.twirl")).submit(compiled, X, 64, tag="t")
+    device.with_options(("ibm.dd", "ibm.twirl")).submit([Program(compiled, X)], 64, tag="t")
     sent = last(stand)
     assert sent["options"]["dynamical_decoupling"] == {"enable": True, "sequence_type": "XX"}
     assert sent["options"]["twirling"] == {
@@ -96,7 +97,7 @@ def test_both_are_asked_of_samplerv2(stand: Any, router: Circuit) -> None:  # no
         "shots_per_randomization": 2,
     }
     assert sent["pubs"][0][2] == 64
-    device.submit(compiled, X, 64, tag="t")
+    device.submit([Program(compiled, X)], 64, tag="t")
     assert not {"dynamical_decoupling", "twirling"} & set(last(stand)["options"])
 
 
@@ -117,8 +118,7 @@ def test_rows_of_twirled_circuits_are_never_longer_than_told(features: int, shot
     )
     job = sampler.submit(
         FakeManilaV2(),
-        to_qiskit(native, (0, 1), 5),
-        np.zeros((3, features)),
+        [(to_qiskit(native, (0, 1), 5), np.zeros((3, features)))],
         shots,
         tags=["t"],
         max_execution_time=9,
