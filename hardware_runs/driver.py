@@ -47,7 +47,7 @@ class Patience:
     settle: float = 30.0
     tries: int = 4
     pause: float = 1.0
-    lease: float = 300.0
+    lease: float = 600.0
 
 
 @dataclass(slots=True)

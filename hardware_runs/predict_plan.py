@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from backends.twin import noisy_probabilities
 from hardware_runs.outcome import Outcome
 from hardware_runs.plan import Plan
-from hardware_runs.rescore import rescore
+from hardware_runs.rescore import ExactAnswers, rescore
 from hardware_runs.schedule import Schedule, features
 
 REPEATS = 100
@@ -72,12 +72,12 @@ def probabilities(plan: Plan, schedule: Schedule) -> NDArray[np.float64]:
 
 
 def _simulated(plan: Plan, schedule: Schedule, seed: int, repeats: int) -> Iterator[Outcome]:
-    exact = probabilities(plan, schedule)
+    chances, exact = probabilities(plan, schedule), ExactAnswers(plan)
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(8,)))
     for _ in range(repeats):
         measured = {
             (number, k): counts
             for number in range(plan.design.count)
-            for k, counts in enumerate(rng.multinomial(plan.design.shots, exact))
+            for k, counts in enumerate(rng.multinomial(plan.design.shots, chances))
         }
-        yield rescore(plan, schedule, measured)
+        yield rescore(plan, schedule, measured, exact=exact)

@@ -29,18 +29,20 @@ def rescore(
     *,
     treatments: Sequence[str] | None = None,
     sources: Iterable[str] = (),
+    exact: ExactAnswers | None = None,
 ) -> Outcome:
     """The outcome of what was measured so far.
 
     treatments: Others than the plan's; their circuits must have been measured. The primary
         comparison stays the plan's.
+    exact: Of the plan, where it is scored many times.
 
     Raises:
         InputError: A treatment whose circuits were not measured.
     """
     design = plan.design
     names = list(dict.fromkeys([*(treatments or design.treatments), design.primary]))
-    asked = _Asked(plan)
+    asked = exact or ExactAnswers(plan)
     told: dict[str, list[tuple[Answers, tuple[Told, ...]]]] = {name: [] for name in names}
     repeats: list[Repeat] = []
     every: list[Block] = []
@@ -80,13 +82,13 @@ def rescore(
         treatments={name: treated[name] for name in names if name in treated},
         nulls=tuple(_nulls(asked, schedule, measured, counted)),
         repeats=tuple(repeats),
-        primary=_primary(plan, treated.get(design.primary)),
+        primary=_primary(plan, treated.get(design.primary), told[design.primary]),
         departures=tuple(departures),
         changes=_changes(repeats, design.seed),
     )
 
 
-class _Asked:
+class ExactAnswers:
     """The exact answers of each router, once for all treatments and repeats."""
 
     def __init__(self, plan: Plan) -> None:
@@ -162,7 +164,7 @@ def _mean(told: Sequence[Told]) -> Told:
 
 
 def _repeat(
-    asked: _Asked,
+    asked: ExactAnswers,
     number: int,
     found: Sequence[Block],
     kept: Sequence[int],
@@ -194,7 +196,7 @@ def _repeat(
 
 
 def _nulls(
-    asked: _Asked,
+    asked: ExactAnswers,
     schedule: Schedule,
     measured: Measured,
     counted: Sequence[tuple[int, Sequence[int]]],
@@ -212,16 +214,30 @@ def _nulls(
         yield Null(name, float(np.mean(values)), float(np.mean(routed[name])), len(values))
 
 
-def _primary(plan: Plan, found: Treated | None) -> Primary | None:
+def _primary(
+    plan: Plan, found: Treated | None, made: Sequence[tuple[Answers, tuple[Told, ...]]]
+) -> Primary | None:
+    """The registered comparison, if anything counts.
+
+    Of N answers without a single difference, up to 3 / N may differ all the same (the rule of
+    three at 95 %): where that is more than the margin, nothing is decided, however equal the
+    routers look.
+    """
     if found is None:
         return None
+    answered = len(plan.routers) * sum(len(given.rows) for given, _ in made)
+    few = 0 < plan.design.margin < 3 / answered
     a, b = (np.array([getattr(each, name) for each in found.by_router]) for name in _PAIR)
     sample = Sample(plan.target, a, b, "checkpoints on a device", tuned=True)
     (verdict,) = judge([sample], margin=plan.design.margin)
     return Primary(
         treatment=plan.design.primary,
-        word=verdict.word,
-        reason=verdict.reason,
+        word="inconclusive (n too small)" if few else verdict.word,
+        reason=(
+            f"{answered} answers cannot exclude a difference of {plan.design.margin:g}"
+            if few
+            else verdict.reason
+        ),
         difference=verdict.difference,
         level=verdict.level,
         margin=verdict.margin,

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
-from backends.queued import BusyError, RefusedError
-from backends.remote import CALL_SECONDS, within, words
-from qmoe.errors import (
-    CredentialsError,
-    FitError,
-    InputError,
-    QmoeError,
-    UnreachableError,
-    unknown,
-)
+from backends.cirq.google_calls import HOST, Calls
+from backends.queued import RefusedError
+from backends.remote import CALL_SECONDS, words
+from qmoe.errors import FitError, QmoeError, unknown
 
-HOST = "quantum.googleapis.com"
 RETRY_SECONDS = 2  # the client doubles its delays up to this
 
 
@@ -48,7 +41,7 @@ class Processor:
         self, project: str, name: str, endpoint: str | None, seconds: float = CALL_SECONDS
     ) -> None:
         self.project, self.name, self.endpoint = project, name, endpoint
-        self._seconds = seconds
+        self.ask = Calls(endpoint or HOST, project, seconds).ask
 
     @cached_property
     def device(self) -> Device:
@@ -76,98 +69,57 @@ class Processor:
     ) -> None:
         """Creates a program and a job of it with given ids; what is there already stays.
 
+        Every request has the time limit of its own, and none follows one without an answer.
+
         content: What tells the same job from another one of the same id; kept as a label.
 
         Raises:
             RefusedError: There is another job with the id; or the engine says no.
+            QmoeError: As `ask`; or it cannot be known whether the job that is there is the same.
         """
         labels = {"content": content}
-
-        def send() -> None:
-            config = self._processor.get_sampler()  # has the processor's default configuration
-            _unless_there(lambda: self._engine.create_program(circuit, program, labels=labels))
-            made = _unless_there(
-                lambda: self._engine.get_program(program).run_sweep(
-                    processor_id=self.name,
-                    job_id=job,
-                    params=params,
-                    repetitions=shots,
-                    run_name=config.run_name,
-                    snapshot_id=config.snapshot_id,
-                    device_config_name=config.device_config_name,
-                    labels=labels,
-                )
-            )
-            if not made and self.job(program, job).labels() != labels:
-                raise RefusedError(f"job {program}/{job} is there already, and another one")
-
-        self.ask(send, do="check the network and submit again with the same tag: it runs once")
+        do = "check the network and submit again with the same tag: it runs once"
+        config = self.ask(self._processor.get_sampler)  # the processor's default configuration
+        if not self._made(lambda: self._once.create_program(circuit, program, labels=labels), do):
+            self._check(self._engine.get_program(program), f"program {program}", labels)
+        send = self._once.get_program(program).run_sweep
+        arguments = {
+            "processor_id": self.name,
+            "job_id": job,
+            "params": params,
+            "repetitions": shots,
+            "run_name": config.run_name,
+            "snapshot_id": config.snapshot_id,
+            "device_config_name": config.device_config_name,
+            "labels": labels,
+        }
+        if not self._made(lambda: send(**arguments), do):
+            self._check(self.job(program, job), f"job {program}/{job}", labels)
 
     def job(self, program: str, job: str) -> Any:
         """The client's job with these ids; nothing is asked yet."""
         return self._engine.get_program(program).get_job(job)
 
-    def ask(
-        self,
-        call: Callable[[], Any],
-        *,
-        job: str | None = None,
-        do: str = "check the network, or try again later",
-    ) -> Any:
-        """What a call of the client returns, its errors as those of this project.
-
-        Raises:
-            UnreachableError: No answer in time.
-            CredentialsError: None, or refused.
-            InputError: No such job.
-            QmoeError: Refused for another reason.
-        """
-        from cirq_google.engine.engine_client import EngineException
-        from google.api_core.exceptions import (
-            ClientError,
-            Forbidden,
-            GoogleAPICallError,
-            NotFound,
-            TooManyRequests,
-            Unauthorized,
-        )
-        from google.auth.exceptions import GoogleAuthError
+    def _made(self, create: Callable[[], Any], do: str) -> bool:
+        """Whether it was made; False where something of the name is there already."""
+        from google.api_core.exceptions import AlreadyExists
 
         try:
-            return within(self._seconds, call)
-        except QmoeError:
-            raise
-        except TimeoutError as error:
-            raise UnreachableError(
-                got=f"no answer of {self.endpoint or HOST} ({words(error)})",
-                expected="a reply",
-                do=do,
-            ) from error
-        except GoogleAuthError as error:
-            raise credentials_error(f"refused: {words(error)}") from error
-        except EngineException as error:
-            if isinstance(error.__cause__, (Forbidden, Unauthorized)):
-                raise credentials_error(f"refused: {words(error)}") from error
-            if isinstance(error.__cause__, NotFound) and job is not None:
-                raise InputError(
-                    got=f"job {job}",
-                    expected=f"a job of project {self.project}",
-                    do="check the id and the project",
-                ) from error
-            if isinstance(error.__cause__, TooManyRequests):
-                raise BusyError(
-                    got=f"Quantum Engine, which is busy ({words(error)})",
-                    expected="a reply",
-                    do="try again later",
-                ) from error
-            # a request that was given up in time is 499 to gRPC, and may have been carried out
-            gone = getattr(error.__cause__, "code", 0) in (408, 499)
-            if isinstance(error.__cause__, ClientError) and not gone:
-                raise RefusedError(f"Quantum Engine refused: {words(error)}") from error
-            raise QmoeError(f"Quantum Engine gave no usable answer: {words(error)}") from error
-        except (GoogleAPICallError, ValueError, TypeError, AttributeError, RuntimeError) as error:
-            said = words(f"{type(error).__name__}: {error}")
-            raise QmoeError(f"Quantum Engine gave no usable answer: {said}") from error
+            self.ask(create, do=do)
+        except RefusedError as error:
+            if not isinstance(getattr(error.__cause__, "__cause__", None), AlreadyExists):
+                raise
+            return False
+        return True
+
+    def _check(self, there: Any, what: str, labels: Mapping[str, str]) -> None:
+        """Nothing, if what is there has the labels."""
+        try:
+            found = dict(self.ask(there.labels))
+        except QmoeError as error:  # a refusal, too, says nothing of a job that is there
+            raise QmoeError(f"{what} is there already, perhaps another one: {error}") from error
+        if found != labels:
+            raise RefusedError(f"{what} is there already, and another one")
 
     def _described(self) -> tuple[Any, Any]:
         from cirq_google.engine.engine_client import EngineException
@@ -185,6 +137,15 @@ class Processor:
 
     @cached_property
     def _engine(self) -> Any:
+        """What is asked; the client asks again for a few seconds where the engine is in trouble."""
+        return self._connected(RETRY_SECONDS)
+
+    @cached_property
+    def _once(self) -> Any:
+        """What creates, and repeats nothing: of a second answer one could not tell the first."""
+        return self._connected(0)
+
+    def _connected(self, seconds: int) -> Any:
         import cirq_google
         from cirq_google.engine.engine import EngineContext
         from cirq_google.engine.engine_client import EngineClient
@@ -192,9 +153,8 @@ class Processor:
         arguments: dict[str, Any] = {"client_options": {"api_endpoint": HOST}}
         if self.endpoint is not None:
             arguments = {"transport": _insecure(self.endpoint)}
-        # Streams come back from a lost connection without a pause and without an end; single
-        # calls with ids of ours can be repeated as safely.
-        client = EngineClient(arguments, verbose=False, max_retry_delay_seconds=RETRY_SECONDS)
+        # Streams come back from a lost connection without a pause and without an end.
+        client = EngineClient(arguments, verbose=False, max_retry_delay_seconds=seconds)
         context = EngineContext(client=client, enable_streaming=False)
         return cirq_google.Engine(self.project, context=context)
 
@@ -219,15 +179,6 @@ def check_accepted(device: Device, circuit: Any, what: str) -> None:
         ) from error
 
 
-def credentials_error(reason: str) -> CredentialsError:
-    """Application Default Credentials that are not found or refused."""
-    return CredentialsError(
-        got=f"Application Default Credentials {reason}",
-        expected="credentials of an account with access to Quantum Engine",
-        do="run gcloud auth application-default login, or set GOOGLE_APPLICATION_CREDENTIALS",
-    )
-
-
 def _insecure(endpoint: str) -> Callable[..., Any]:
     """A maker of transports: the channel has to be made inside the client's own event loop."""
 
@@ -235,23 +186,11 @@ def _insecure(endpoint: str) -> Callable[..., Any]:
         import grpc
         from cirq_google.cloud.quantum_v1alpha1.services.quantum_engine_service import transports
 
-        channel = grpc.aio.insecure_channel(endpoint)
+        options = [(f"grpc.max_{way}_message_length", -1) for way in ("send", "receive")]
+        channel = grpc.aio.insecure_channel(endpoint, options=options)  # as the client's own
         return transports.QuantumEngineServiceGrpcAsyncIOTransport(channel=channel)
 
     return make
-
-
-def _unless_there(create: Callable[[], Any]) -> bool:
-    """Whether it was made; False where something of the name is there already."""
-    from google.api_core.exceptions import AlreadyExists
-
-    try:
-        create()
-    except Exception as error:
-        if not isinstance(error.__cause__, AlreadyExists):
-            raise
-        return False
-    return True
 
 
 def _errors(calibration: Any) -> tuple[dict[Any, float], dict[Any, float], dict[Any, float]] | None:

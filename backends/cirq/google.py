@@ -1,8 +1,9 @@
 """Google's processors through Quantum Engine: `cirq:google/PROJECT/PROCESSOR`.
 
 Programs and jobs get ids made from the tag, so sending something twice runs it once, and it can be
-found without having been told its id. QMOE_GOOGLE_ENDPOINT (host:port of this machine) puts another service in Google's place,
-without credentials and without encryption; what comes from there is called loopback.
+found without having been told its id. QMOE_GOOGLE_ENDPOINT (host:port of this machine) puts
+another service in Google's place, without credentials and without encryption; what comes from
+there is called loopback.
 """
 
 from __future__ import annotations
@@ -23,13 +24,15 @@ from numpy.typing import ArrayLike, NDArray
 from backends.base import Compiled, Counts, TargetInfo, compiled
 from backends.checks import check_like
 from backends.cirq.circuits import from_cirq_native, to_cirq
-from backends.cirq.engine import Processor, check_accepted, credentials_error
+from backends.cirq.engine import Processor, check_accepted
+from backends.cirq.google_calls import credentials_error
+from backends.cirq.google_sweep import counts, qubits, sweep
 from backends.native.phased import lowered, phased
 from backends.native.placement import place
 from backends.queued import Cost, JobRef, Limits, Program, Status
 from backends.registry import Spec, require
 from backends.remote import CALL_SECONDS, LOCAL, TIMEOUT_SECONDS, rows_of, run_now, words
-from qmoe.angles import affine, whole
+from qmoe.angles import whole
 from qmoe.circuit import Circuit
 from qmoe.errors import InputError, QmoeError
 from qmoe.record import Source
@@ -79,7 +82,7 @@ class Google:
     def emit(self, native: Circuit, like: Compiled) -> Compiled:
         """The circuit gate by gate on the same qubits; x, y and z become a phased_xz each."""
         check_like(native, like)
-        return self._compiled(lowered(native), _qubits(like))
+        return self._compiled(lowered(native), qubits(like))
 
     def run(self, compiled: Compiled, features: ArrayLike, shots: int, seed: int) -> Counts:
         """Counts (batch, 2^m) of a new job, waited for; the device draws its shots itself."""
@@ -109,12 +112,12 @@ class Google:
             raise InputError(
                 got=f"{len(programs)} circuits in one job", expected="one", do="send several jobs"
             )
-        native, x = programs[0].compiled.native, np.asarray(programs[0].features, dtype=float)
-        where, shots = self.processor, whole(shots, "shots", 1)
-        qubits = _qubits(programs[0].compiled)
+        circuit, x = programs[0].compiled, np.asarray(programs[0].features, dtype=np.float64)
+        native, shots = circuit.native, whole(shots, "shots", 1)
         program, job = self._ids(tag)
-        content = _digest([native.digest, list(programs[0].compiled.physical), x.tolist(), shots])
-        where.submit(to_cirq(native, qubits), program, job, _sweep(native, x), shots, content)
+        content = _digest([native.digest, list(circuit.physical), x.tolist(), shots])
+        sent = to_cirq(native, qubits(circuit))
+        self.processor.submit(sent, program, job, sweep(native, x), shots, content)
         return JobRef(self.spec, f"{program}/{job}", len(x), shots, tag)
 
     def find(self, tag: str, since: datetime) -> tuple[str, ...]:
@@ -139,23 +142,16 @@ class Google:
         """Counts (2^m,) by row; none until all are there."""
         job = self._job(ref)
         status = self._status(ref, job)
+        where, ask = self.processor.name, self.processor.ask
         if status == "failed":
-            reason = ": ".join(job.failure() or ("no reason given",))
-            raise QmoeError(f"job {ref.id} on {self.processor.name} failed: {words(reason)}")
+            reason = ask(lambda: ": ".join(job.failure() or ("no reason given",)), job=ref.id)
+            raise QmoeError(f"job {ref.id} on {where} failed: {words(reason)}")
         if status == "cancelled":
-            raise QmoeError(f"job {ref.id} on {self.processor.name} was cancelled")
+            raise QmoeError(f"job {ref.id} on {where} was cancelled")
         if status != "done":
             return {}
-        rows = self.processor.ask(
-            lambda: [_counts(result.measurements["m"]) for result in job.results()], job=ref.id
-        )
-        if len(rows) != ref.rows or any(each.sum() != ref.shots for each in rows):
-            raise QmoeError(
-                f"job {ref.id} on {self.processor.name} returned {len(rows)} results with "
-                f"{sorted({int(each.sum()) for each in rows})[:3]} shots, not {ref.rows} "
-                f"with {ref.shots}"
-            )
-        return dict(enumerate(rows))
+        measured = ask(lambda: [each.measurements["m"] for each in job.results()], job=ref.id)
+        return counts(measured, ref)
 
     def cancel(self, ref: JobRef) -> None:
         """Asks for the end of the job if it has not ended."""
@@ -163,13 +159,13 @@ class Google:
         if self._status(ref, job) in ("submitted", "running"):
             self.processor.ask(job.cancel, job=ref.id)
 
-    def _compiled(self, native: Circuit, qubits: Sequence[Any]) -> Compiled:
-        circuit = to_cirq(native, qubits)
+    def _compiled(self, native: Circuit, where: Sequence[Any]) -> Compiled:
+        circuit = to_cirq(native, where)
         check_accepted(self.processor.device, circuit, self.spec)
         read = from_cirq_native(
-            circuit, qubits, num_features=native.num_features, num_weights=native.num_weights
+            circuit, where, num_features=native.num_features, num_weights=native.num_weights
         )
-        names = [str(qubit) for qubit in qubits]
+        names = [str(qubit) for qubit in where]
         return compiled(
             self.spec, read, names, noisy=None, calibrated_at=self.processor.device.calibrated_at
         )
@@ -193,7 +189,8 @@ class Google:
 def load(spec: Spec) -> Google:
     """The backend of cirq:google/PROJECT/PROCESSOR; asks nothing of the engine.
 
-    Options: timeout (seconds `run` waits), call_timeout (seconds that a call may take), simplify (true or false).
+    Options: timeout (seconds `run` waits), call_timeout (seconds that a call may take), simplify
+    (true or false).
     """
     parts = spec.target.split("/")
     if len(parts) != 3 or not all(parts):
@@ -238,37 +235,6 @@ def describe() -> tuple[TargetInfo, ...]:
     without = missing()
     note = "a processor of your project" if without is None else f"set {without}"
     return (TargetInfo("cirq:google/PROJECT/PROCESSOR", "device", basis=BASIS, note=note),)
-
-
-def _qubits(compiled: Compiled) -> list[Any]:
-    import cirq
-
-    found = [re.fullmatch(r"q\((-?\d+), (-?\d+)\)", name) for name in compiled.physical]
-    if not all(found):
-        raise InputError(
-            got=f"the physical qubits {', '.join(compiled.physical[:3])}, ...",
-            expected="qubits of a grid such as q(0, 6)",
-            do="compile the circuit for this target",
-        )
-    return [cirq.GridQubit(int(each[1]), int(each[2])) for each in found if each]
-
-
-def _sweep(native: Circuit, x: NDArray[np.float64]) -> Any:
-    """The features that the circuit uses, one point a row."""
-    import cirq
-
-    used = sorted({i for op in native.ops for angle in op.angles for i in affine(angle).features})
-    if not used:
-        return [cirq.UnitSweep] * len(x)
-    return cirq.Zip(*(cirq.Points(f"x_{i}", x[:, i].tolist()) for i in used))
-
-
-def _counts(bits: Any) -> NDArray[np.int64]:
-    """Counts (2^m,) of shots (shot, m), the first bit the most significant."""
-    shots = np.asarray(bits, dtype=np.int64)
-    width = shots.shape[1]
-    outcomes = shots @ (1 << np.arange(width)[::-1])
-    return np.bincount(outcomes, minlength=2**width).astype(np.int64)
 
 
 def _digest(parts: list[Any]) -> str:

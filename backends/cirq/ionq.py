@@ -163,7 +163,8 @@ class IonQ:
         job = self.service.job(name)
         status = self._status(job)
         if status in ("failed", "cancelled"):
-            reason = (job.get("failure") or {}).get("error") or "no reason given"
+            failure = job.get("failure") or "no reason given"
+            reason = failure.get("error", failure) if isinstance(failure, dict) else failure
             raise QmoeError(f"IonQ job {name} {status}: {self.service.said(reason)}")
         if status != "done":
             return {}
@@ -188,14 +189,15 @@ class IonQ:
     def _status(self, job: Mapping[str, Any]) -> Status:
         said = str(job.get("status"))
         if said not in _STATUS:
-            raise QmoeError(f"IonQ job {job.get('id')} has the unknown status {words(said)}")
+            raise QmoeError(f"IonQ job {words(job.get('id'))} has the unknown status {words(said)}")
         return _STATUS[said]
 
 
 def load(spec: Spec) -> IonQ:
     """The backend of cirq:ionq.TARGET; asks nothing of the service.
 
-    Options: timeout (seconds `run` waits), call_timeout (seconds that a call may take), simplify (true or false).
+    Options: timeout (seconds `run` waits), call_timeout (seconds a call may take), simplify (true
+    or false).
     """
     target = spec.target.removeprefix("ionq.")
     if target not in QUBITS:

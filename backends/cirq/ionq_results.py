@@ -28,7 +28,7 @@ def distributions(raw: Mapping[str, Any], job: Mapping[str, Any]) -> NDArray[np.
         raise QmoeError(
             f"IonQ job {job.get('id')}: results that cannot be read ({words(repr(error))})"
         ) from error
-    if (abs(totals - 1) > TOLERANCE).any() or (table < 0).any():
+    if not ((abs(totals - 1) <= TOLERANCE).all() and (table >= 0).all()):  # nor NaN
         raise QmoeError(
             f"IonQ job {job.get('id')}: probabilities with sums from {totals.min():g} to "
             f"{totals.max():g}"
@@ -49,6 +49,8 @@ def _marginal(histogram: Mapping[str, Any], measured: Sequence[int]) -> NDArray[
     out = np.zeros(2 ** len(measured))
     for name, probability in histogram.items():
         outcome = int(name)
+        if outcome < 0:
+            raise ValueError(f"outcome {outcome}")
         index = 0
         for qubit in measured:
             index = 2 * index + (outcome >> qubit & 1)

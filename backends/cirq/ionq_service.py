@@ -11,7 +11,7 @@ from backends.remote import CALL_SECONDS, within, words
 from qmoe.errors import CredentialsError, InputError, QmoeError, UnreachableError
 
 KEYS = ("CIRQ_IONQ_API_KEY", "IONQ_API_KEY")  # in the order in which the client looks
-MOST_JOBS = 10_000
+PAGE, PAGES = 100, 100  # jobs of a page of the list, most pages
 RETRY_SECONDS = 2  # of calls that change nothing; the client doubles its delays up to this
 
 
@@ -48,33 +48,71 @@ class Service:
         for op in (op for each in program.body["circuits"] for op in each["circuit"]):
             if op["gate"] == "zz":  # the client says "phase", the API "angle"
                 op["angle"] = op.pop("phase")
-        program.metadata = dict(metadata)
+        body = {
+            "target": target,
+            "lang": "json",
+            "body": program.body,
+            "name": name,
+            "metadata": {**metadata, "shots": str(shots)},
+            "shots": str(shots),
+        }
         made = self._ask(
-            lambda: self._once.create_job(program, shots, target=target, name=name),
+            lambda: self._call(self._once, "POST", json=body),
             do=f"look for a job named {name} before sending again: it may have been accepted",
         )
-        if not isinstance(made, dict) or not isinstance(made.get("id"), str):
+        if not (isinstance(made, dict) and isinstance(made.get("id"), str) and made["id"]):
             raise QmoeError(f"IonQ's reply to job {name} has no id: {self.said(made)}")
         return str(made["id"])
 
     def named(self, name: str) -> tuple[str, ...]:
-        """The ids of the jobs with a name.
+        """The ids of the jobs with a name; not of the circuits of a job, if those are listed too.
 
         Raises:
             QmoeError: There are more jobs than the service was asked for.
         """
-        jobs = self._ask(lambda: self._often.list_jobs(limit=MOST_JOBS, batch_size=MOST_JOBS))
-        if len(jobs) >= MOST_JOBS:
-            raise QmoeError(f"IonQ lists {MOST_JOBS} jobs and may have more")
-        return tuple(dict.fromkeys(str(job["id"]) for job in jobs if job.get("name") == name))
+        found, parts = self._ask(lambda: self._listed(name))
+        return tuple(each for each in dict.fromkeys(found) if each not in parts)
+
+    def _listed(self, name: str) -> tuple[list[str], set[str]]:
+        """The ids of the listed jobs with a name, and of all parts of other jobs.
+
+        The client's own list_jobs goes back to the first page where the last one has "next": null,
+        as IonQ's has, and sends the limit where the API does not look for it.
+        """
+        found, parts, token = [], set(), None
+        for _ in range(PAGES):
+            page = self._call(self._often, "GET", params={"limit": PAGE, "next": token})
+            for job in page["jobs"]:
+                parts |= {part for part in job.get("children") or () if part != job["id"]}
+                if job.get("name") == name:
+                    found.append(str(job["id"]))
+            if not (token := page.get("next")):
+                return found, parts
+        raise QmoeError(
+            f"IonQ lists more than {PAGES} pages of jobs: what is on the rest is unknown"
+        )
+
+    def _call(self, client: Any, method: str, **more: Any) -> Any:
+        """The JSON reply to a request for jobs, as the client makes it, but with time limits.
+
+        Without one, a connection that is made late would send a job that was given up.
+        """
+        import requests
+
+        def send() -> requests.Response:
+            limits = (self._seconds / 4, self._seconds)  # to connect, and for the next bytes
+            url = f"{client.url}/jobs"
+            return requests.request(method, url, headers=client.headers, timeout=limits, **more)
+
+        return client._make_request(send, more.get("json", {})).json()
 
     def job(self, name: str) -> dict[str, Any]:
         """What the service says of a job."""
-        return dict(self._ask(lambda: self._often.get_job(name), name))
+        return self._tree(lambda: self._often.get_job(name), name)
 
     def results(self, name: str) -> dict[str, Any]:
         """The results of a job that is done."""
-        return dict(self._ask(lambda: self._often.get_results(name), name))
+        return self._tree(lambda: self._often.get_results(name), name)
 
     def cancel(self, name: str) -> None:
         """Cancels a job."""
@@ -83,6 +121,12 @@ class Service:
     def said(self, text: object) -> str:
         """The service's words, without the key in case it quotes what it was sent."""
         return words(str(text).replace(self._key, "..."))
+
+    def _tree(self, call: Callable[[], Any], name: str) -> dict[str, Any]:
+        found = self._ask(call, name)
+        if not isinstance(found, dict):
+            raise QmoeError(f"IonQ's reply about job {name} cannot be read ({self.said(found)})")
+        return found
 
     def _ask(
         self,
@@ -109,7 +153,7 @@ class Service:
                     got="an API key that IonQ refuses",
                     expected=f"a valid one in {' or '.join(KEYS)}",
                     do="check it in the IonQ console",
-                ) from error
+                ) from None  # the error may quote the key
             if error.status_code == 429:
                 raise BusyError(
                     got="IonQ's service, which is busy", expected="a reply", do="try again later"
@@ -122,6 +166,6 @@ class Service:
                 ) from error
             said = str(error)  # which repeats the whole request first
             reply = self.said(said.partition("Response Body:")[2] or said)
-            if 400 <= (error.status_code or 0) < 500:
+            if 400 <= (error.status_code or 0) < 500 and error.status_code != 408:  # a time-out
                 raise RefusedError(f"IonQ refused: {reply}") from None
             raise QmoeError(f"IonQ gave no usable answer: {reply}") from None

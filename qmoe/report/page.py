@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from qmoe.errors import InputError
-from qmoe.evidence import evidence_of
+from qmoe.evidence import Evidence, evidence_of
 from qmoe.record import Record
 from qmoe.report.marks import marks
 from qmoe.report.parts import Parts
@@ -46,28 +46,16 @@ def write_report(run: Run, out: Path) -> Path:
     per router and seed (`qmoe.results.load`); `summary.csv` (`qmoe.results.summary`) and
     `comparisons.csv` (`qmoe.results.comparisons`); and a table of each part of
     `qmoe.report.parts` that the run has: `eta.csv`, `targets.csv`, `devices.csv`,
-    `sensitivity.csv`, `noise.csv`. Equal runs give equal files. Earlier ones are replaced, each at
+    `sensitivity.csv`, `noise.csv`. A run of an experiment on a device has a page of its own and
+    `hardware.csv`. Equal runs give equal files. Earlier ones are replaced, each at
     once, and only after everything has been rendered.
 
     Raises:
         InputError: the run holds no records, is damaged, or the folder cannot be written.
     """
-    if not run.records:
-        raise InputError(
-            got=f"run {run.id} without records",
-            expected="at least one trained router",
-            do="run a suite that trains",
-        )
-    frame = table(run.records)
     evidence = evidence_of(run)
     parts = Parts.of(evidence)
-    texts = {
-        "results.csv": _csv(frame),
-        "summary.csv": _csv(summary(frame)),
-        "comparisons.csv": _csv(comparisons(frame)),
-        PAGE: render(run, frame, searches(evidence), parts),
-        **{f"{name}.csv": _csv(found) for name, found in parts.tables().items()},
-    }
+    texts = _of_routers(run, evidence, parts) if run.records else _of_hardware(run, parts)
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
@@ -84,6 +72,31 @@ def write_report(run: Run, out: Path) -> Path:
             do="name another one",
         ) from error
     return out / PAGE
+
+
+def _of_hardware(run: Run, parts: Parts) -> dict[str, str]:
+    """The files of a run that measured on devices and trained nothing."""
+    if not parts.hardware:
+        raise InputError(
+            got=f"run {run.id} without records",
+            expected="at least one trained router, or an experiment on a device",
+            do="run a suite that trains",
+        )
+    page = _environment().get_template("hardware.html.j2")
+    text = page.render(run=run, provenance=run.provenance, experiments=parts.hardware)
+    return {PAGE: text} | {f"{name}.csv": _csv(found) for name, found in parts.tables().items()}
+
+
+def _of_routers(run: Run, evidence: Evidence | None, parts: Parts) -> dict[str, str]:
+    """The files of a run that trained routers."""
+    frame = table(run.records)
+    return {
+        "results.csv": _csv(frame),
+        "summary.csv": _csv(summary(frame)),
+        "comparisons.csv": _csv(comparisons(frame)),
+        PAGE: render(run, frame, searches(evidence), parts),
+        **{f"{name}.csv": _csv(found) for name, found in parts.tables().items()},
+    }
 
 
 def render(run: Run, frame: pd.DataFrame, searched: Searches, parts: Parts) -> str:

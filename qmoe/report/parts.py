@@ -10,6 +10,7 @@ import pandas as pd
 from qmoe.evidence import Evidence
 from qmoe.report.device import Devices, device_lines, device_table, devices
 from qmoe.report.efficiency import eta_table
+from qmoe.report.hardware import Hardware, hardware, hardware_lines, hardware_table
 from qmoe.report.noise import Noise, noise_of, noise_table
 from qmoe.report.sensitivity import (
     Sensitivity,
@@ -29,6 +30,7 @@ class Parts:
     devices: Devices | None
     sensitivity: Sensitivity | None
     noise: Noise | None
+    hardware: tuple[Hardware, ...] = ()
 
     @classmethod
     def of(cls, evidence: Evidence | None) -> Parts:
@@ -39,6 +41,7 @@ class Parts:
             devices(evidence),
             sensitivity(evidence),
             noise_of(evidence),
+            hardware(evidence),
         )
 
     def tables(self) -> dict[str, pd.DataFrame]:
@@ -51,6 +54,7 @@ class Parts:
                 None if self.sensitivity is None else sensitivity_table(self.sensitivity)
             ),
             "noise": None if self.noise is None else noise_table(self.noise),
+            "hardware": hardware_table(self.hardware) if self.hardware else None,
         }
         return {name: frame for name, frame in found.items() if frame is not None}
 
@@ -62,3 +66,5 @@ class Parts:
             yield from (*device_lines(self.devices), "")
         if self.sensitivity is not None:
             yield from (*sensitivity_lines(self.sensitivity), "")
+        if self.hardware:
+            yield from (*hardware_lines(self.hardware), "")

@@ -24,6 +24,8 @@ def summary_text(run: Run) -> str:
 
     A run with more than `FEW` groups leaves the lines of the routers to its page.
     """
+    if not run.records:
+        return "\n".join(Parts.of(evidence_of(run)).lines())
     frame = table(run.records)
     lines: list[str] = []
     groups = summary(frame).groupby(LIKE, sort=False)
@@ -53,8 +55,10 @@ def summary_text(run: Run) -> str:
 
 def summary_json(run: Run) -> dict[str, Any]:
     """The tables `summary` and `comparisons` of `qmoe.results` and those of the parts."""
-    frame = table(run.records)
-    tables = {"summary": summary(frame), "comparisons": comparisons(frame)}
+    tables = {}
+    if run.records:
+        frame = table(run.records)
+        tables = {"summary": summary(frame), "comparisons": comparisons(frame)}
     tables |= Parts.of(evidence_of(run)).tables()
     return {name: json.loads(each.to_json(orient="records")) for name, each in tables.items()}
 

@@ -11,19 +11,20 @@ that were accepted to `jobs` (one JSON object a line), and `behaviour.json` (rea
 changes how the service behaves:
 
     fail: Words with which new jobs fail.
-    hold: Whether new jobs stay queued.
-    lose: How often the reply to a new job is lost after it was accepted.
-    deny: Whether every call is refused.
     calibrated: Whether the processor has a calibration: that which ships with Cirq.
-    sleep: Seconds before every reply.
-    faults, slow: see `tests.services.faults` and `tests.services.web`. The statuses of HTTP stand
-        for those of gRPC; a message that cannot be read stands for malformed JSON. A line that is
-        cut cannot be told from a reply that was lost.
+    says: Bits (row, shot, qubit) that a job returns in place of its own.
+    faults: see `tests.services.faults`. The statuses of HTTP stand for those of gRPC, a message
+        that cannot be read for malformed JSON, and a line that is cut cannot be told from a reply
+        that was lost. A job takes two calls "create": its program, then itself. One that asks for
+        a job is a "status" and a "search" at once.
+    hold, slow, late: see `tests.services.web`. Nothing is listed, so nothing is listed `twice`: a
+        late job is not found when it is asked for, although its id is taken.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 import time
@@ -35,6 +36,7 @@ from typing import Any
 import cirq
 import cirq_google
 import grpc
+import numpy as np
 from cirq_google.api import v2
 from cirq_google.cloud.quantum_v1alpha1.types import engine, quantum
 from cirq_google.engine import virtual_engine_factory as factory
@@ -42,15 +44,15 @@ from cirq_google.engine.util import pack_any, unpack_any
 from google.protobuf import empty_pb2
 
 from tests.services.faults import Faults
-from tests.services.web import queued
+from tests.services.web import listed, queued
 
 PROCESSOR = "willow_pink"
 CALLS = {
-    "CreateQuantumProgram": "create",
-    "CreateQuantumJob": "create",
-    "GetQuantumJob": "status",
-    "GetQuantumResult": "results",
-    "CancelQuantumJob": "cancel",
+    "CreateQuantumProgram": ("create",),
+    "CreateQuantumJob": ("create",),
+    "GetQuantumJob": ("status", "search"),
+    "GetQuantumResult": ("results",),
+    "CancelQuantumJob": ("cancel",),
 }
 CODES = {
     "400": grpc.StatusCode.INVALID_ARGUMENT,
@@ -73,33 +75,40 @@ class Service:
         self.programs: dict[str, Any] = {}
         self.jobs: dict[str, Any] = {}
         self.results: dict[str, Any] = {}
-        self.lost = 0
-        self.faults, self.known = Faults(), ""
-        self.waits: dict[str, dict[str, Any]] = {}
+        self.asked: dict[str, dict[str, Any]] = {}
+        self.faults, self.read = Faults(), (0, 0)
         self.lock = threading.Lock()
+
+    def behaviour(self) -> dict[str, Any]:
+        """How it behaves now; a file that was written again starts its faults again."""
+        path = self.folder / "behaviour.json"
+        if not path.exists():
+            return {}
+        with path.open() as file:
+            written = os.fstat(file.fileno())
+            if self.read != (stamp := (written.st_mtime_ns, written.st_ino)):
+                self.faults.restart()
+                self.read = stamp
+            found: dict[str, Any] = json.load(file)
+            return found
 
     def handler(self, name: str, request: Any, answer: Callable[[Any, Any, Any], Any]) -> Any:
         """The gRPC handler of one call."""
 
         def respond(message: Any, context: grpc.ServicerContext) -> Any:
             with self.lock:
-                path = self.folder / "behaviour.json"
-                text = path.read_text() if path.exists() else "{}"
-                behaviour = json.loads(text)
-                if text != self.known:
-                    self.faults.restart()
-                    self.known = text
                 with (self.folder / "requests").open("a") as log:
                     log.write(f"{name}\n")
-                fault = self.faults.of(CALLS.get(name, "connect"), behaviour) or {"kind": ""}
+                behaviour = self.behaviour()
+                calls = CALLS.get(name, ("connect",))
+                faults = [self.faults.of(call, behaviour) for call in calls]
+            fault = next((each for each in faults if each), {"kind": ""})
             kind = fault["kind"]
-            time.sleep(behaviour.get("sleep", 0) + fault.get("seconds", 0) * (kind == "timeout"))
-            if behaviour.get("deny"):
-                context.abort(grpc.StatusCode.PERMISSION_DENIED, "not with this account")
+            if kind == "timeout":
+                time.sleep(fault["seconds"])
+                context.abort(grpc.StatusCode.UNAVAILABLE, "too late")
             if kind in CODES:
                 context.abort(CODES[kind], f"refused by plan ({kind})")
-            if kind == "timeout":
-                context.abort(grpc.StatusCode.UNAVAILABLE, "too late")
             with self.lock:
                 found = answer(message, context, behaviour)
             if kind == "stall":
@@ -124,6 +133,7 @@ class Service:
             "GetQuantumProcessor": (engine.GetQuantumProcessorRequest, self.processor),
             "GetQuantumCalibration": (engine.GetQuantumCalibrationRequest, self.calibration),
             "CreateQuantumProgram": (engine.CreateQuantumProgramRequest, self.create_program),
+            "GetQuantumProgram": (engine.GetQuantumProgramRequest, self.program),
             "CreateQuantumJob": (engine.CreateQuantumJobRequest, self.create_job),
             "GetQuantumJob": (engine.GetQuantumJobRequest, self.job),
             "GetQuantumResult": (engine.GetQuantumResultRequest, self.result),
@@ -155,52 +165,65 @@ class Service:
         self.programs[program.name] = program
         return program
 
+    def program(self, message: Any, context: grpc.ServicerContext, _: Any) -> Any:
+        if message.name not in self.programs:
+            context.abort(grpc.StatusCode.NOT_FOUND, f"Resource not found: {message.name}")
+        return self.programs[message.name]
+
     def create_job(self, message: Any, context: grpc.ServicerContext, behaviour: Any) -> Any:
         job = message.quantum_job
         if job.name in self.jobs:
             context.abort(grpc.StatusCode.ALREADY_EXISTS, job.name)
+        results = self.simulate(message.parent, job)
+        self.results[job.name] = v2.results_to_proto([results], self.measured(message.parent))
+        job.execution_status = {"state": State.SUCCESS}
         if words := behaviour.get("fail"):
             failure = {"error_code": "SYSTEM_ERROR", "error_message": words}
             job.execution_status = {"state": State.FAILURE, "failure": failure}
-        else:
-            self.results[job.name] = self.simulate(message.parent, job)
-            job.execution_status = {"state": State.SUCCESS}
         self.jobs[job.name] = job
         _, _, program, _, name = job.name.rsplit("/", 4)
-        rows = len(v2.results_from_proto(self.results[job.name])[0]) if not words else 0
+        line = {"id": f"{program}/{name}", "tag": program, "rows": len(results)}
         with (self.folder / "jobs").open("a") as log:
-            log.write(json.dumps({"id": f"{program}/{name}", "tag": program, "rows": rows}) + "\n")
-        if self.lost < behaviour.get("lose", 0):
-            self.lost += 1
-            context.abort(grpc.StatusCode.UNAVAILABLE, "the line broke")
+            log.write(json.dumps(line) + "\n")
         return job
 
-    def simulate(self, program: str, job: Any) -> Any:
+    def circuit(self, program: str) -> cirq.Circuit:
         code = unpack_any(self.programs[program].code, v2.program_pb2.Program())
-        circuit = cirq_google.CIRCUIT_SERIALIZER.deserialize(code)
+        return cirq_google.CIRCUIT_SERIALIZER.deserialize(code)
+
+    def measured(self, program: str) -> Any:
+        return v2.find_measurements(self.circuit(program))
+
+    def simulate(self, program: str, job: Any) -> list[cirq.Result]:
+        circuit = self.circuit(program)
         self.device.validate_circuit(circuit)
         asked = unpack_any(job.run_context, v2.run_context_pb2.RunContext())
         simulator = cirq.Simulator(seed=len(self.jobs), dtype=complex)
-        results = [
-            simulator.run_sweep(circuit, v2.sweep_from_proto(each.sweep), each.repetitions)
+        return [
+            result
             for each in asked.parameter_sweeps
+            for result in simulator.run_sweep(
+                circuit, v2.sweep_from_proto(each.sweep), each.repetitions
+            )
         ]
-        return v2.results_to_proto(results, v2.find_measurements(circuit))
 
     def job(self, message: Any, context: grpc.ServicerContext, behaviour: Any) -> Any:
-        if message.name not in self.jobs:
+        job, asked = self.jobs.get(message.name), self.asked.setdefault(message.name, {})
+        if job is None or not listed([asked], behaviour):
             context.abort(grpc.StatusCode.NOT_FOUND, f"Resource not found: {message.name}")
-        job = self.jobs[message.name]
-        done = job.execution_status.state == State.SUCCESS
-        if done and queued(self.waits.setdefault(job.name, {}), behaviour):
+        if job.execution_status.state == State.SUCCESS and queued(asked, behaviour):
             shown = quantum.QuantumJob(job)
             shown.execution_status = {"state": State.READY}
             return shown
         return job
 
-    def result(self, message: Any, *_: Any) -> Any:
-        packed = pack_any(self.results[message.parent])
-        return quantum.QuantumResult(parent=message.parent, result=packed)
+    def result(self, message: Any, _: Any, behaviour: Any) -> Any:
+        found = self.results[message.parent]
+        if says := behaviour.get("says"):
+            bits = [cirq.ResultDict(measurements={"m": np.array(row)}) for row in says]
+            program = message.parent.partition("/jobs/")[0]
+            found = v2.results_to_proto([bits], self.measured(program))
+        return quantum.QuantumResult(parent=message.parent, result=pack_any(found))
 
     def cancel(self, message: Any, *_: Any) -> Any:
         self.jobs[message.name].execution_status = {"state": State.CANCELLED}
@@ -210,7 +233,7 @@ class Service:
 def main() -> None:
     """Serves until it is ended."""
     service = Service(Path(sys.argv[1]))
-    server = grpc.server(ThreadPoolExecutor(4))
+    server = grpc.server(ThreadPoolExecutor(16))
     name = "google.cloud.quantum.v1alpha1.QuantumEngineService"
     handler = grpc.method_handlers_generic_handler(name, service.handlers())
     server.add_generic_rpc_handlers((handler,))

@@ -19,7 +19,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import cirq
 import numpy as np
@@ -50,6 +50,8 @@ class Service:
         lose: Whether the reply to a new job is lost.
         sleep: Seconds before every reply.
         round: Distributions are shots over `round`, as a device returns them.
+        page: Most jobs of a page of the list.
+        parts: Whether the list holds the circuits of jobs too, under the names of the jobs.
         shuffle: Whether a job's distributions come in another order than its circuits.
         echo: Whether refusals quote the caller's headers.
     """
@@ -81,7 +83,9 @@ class Service:
         """Status, further headers and body."""
         try:
             key = headers.get("Authorization", "")
-            found = self.answer(method, urlsplit(target).path, json.loads(body or b"{}"), key)
+            parts = urlsplit(target)
+            query = dict(parse_qsl(parts.query))
+            found = self.answer(method, parts.path, query | json.loads(body or b"{}"), key)
         except RefusalError as refusal:
             status, message = refusal.args
             message += f" {dict(headers)}" if self.behaviour.get("echo") else ""
@@ -112,7 +116,7 @@ class Service:
             case "POST", ["v0.3", "jobs"]:
                 return self.create(body)
             case "GET", ["v0.3", "jobs"]:
-                return {"jobs": listed(list(self.jobs.values()), self.behaviour)}
+                return self.page(int(body.get("limit", 25)), int(body.get("next", 0)))
             case "GET", ["v0.3", "jobs", name] if name in self.jobs:
                 job = self.jobs[name]
                 waiting = job["status"] == "completed" and queued(job, self.behaviour)
@@ -123,6 +127,14 @@ class Service:
                 self.jobs[name]["status"] = "canceled"
                 return {"id": name, "status": "canceled"}
         raise RefusalError(404, f"{method} {path}")
+
+    def page(self, limit: int, first: int) -> dict[str, Any]:
+        """Some of the jobs that are listed; on the last page "next" is null."""
+        found = listed(list(self.jobs.values()), self.behaviour)
+        if self.behaviour.get("parts"):
+            found += [job | {"id": part} for job in found for part in job.get("children", ())]
+        last = first + min(limit, self.behaviour.get("page", limit))
+        return {"jobs": found[first:last], "next": str(last) if last < len(found) else None}
 
     def create(self, body: dict[str, Any]) -> dict[str, Any]:
         """A new job, simulated at once."""
@@ -148,6 +160,7 @@ class Service:
         }
         if self.behaviour.get("shuffle"):
             self.results[name] = dict(reversed(self.results[name].items()))
+        if self.behaviour.get("shuffle") or self.behaviour.get("parts"):
             job["children"] = children
         job["rows"] = len(found)
         if words := self.behaviour.get("fail"):

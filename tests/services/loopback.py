@@ -106,6 +106,8 @@ def loopback(family: str, folder: Path) -> Iterator[Loopback]:
         for process in started:
             process.kill()
             process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
 
 
 def _braket(started: list[subprocess.Popen[str]], folder: Path) -> tuple[str, dict[str, str]]:

@@ -1,6 +1,8 @@
 """IonQ's own client against a small service on the loopback interface."""
 
+import contextlib
 import json
+import math
 import os
 import socket
 import subprocess
@@ -16,7 +18,7 @@ import pytest
 
 import backends
 from backends.base import Compiled
-from backends.cirq import ionq
+from backends.cirq import ionq, ionq_service
 from backends.queued import BusyError, JobRef, Limits, Program, Queued, RefusedError
 from backends.remote import within
 from qmoe.ansatz import reupload
@@ -264,6 +266,50 @@ def test_a_job_is_found_by_its_tag_alone_once_and_late(stand, router):
     assert backend.find("late", SINCE) == ()
 
 
+def test_all_pages_of_the_list_are_searched_once(stand, router, monkeypatch):
+    backend = backends.load(DEVICE)
+    ready = [Program(backend.compile(router), X[:1])]
+    ids = [backend.submit(ready, 10, tag=f"page-{k % 4}").id for k in range(5)]
+    stand.behave(page=2)
+    before = len(stand.requests())
+    assert backend.find("page-0", SINCE) == (ids[0], ids[4])
+    assert len(stand.requests()) - before == -(-len(stand.jobs()) // 2)
+    monkeypatch.setattr(ionq_service, "PAGES", 1)
+    with pytest.raises(QmoeError, match="more than 1 pages of jobs") as caught:
+        backend.find("page-0", SINCE)  # also where some are on the first
+    assert type(caught.value) is QmoeError
+
+
+def test_the_circuits_of_a_job_are_not_taken_for_jobs(stand, router):
+    backend = backends.load(DEVICE)
+    stand.behave(parts=True)
+    ref = backend.submit([Program(backend.compile(router), X)], 10, tag="parts")
+    assert backend.find("parts", SINCE) == (ref.id,)
+
+
+def test_a_job_that_was_given_up_is_not_sent_when_the_network_comes_back(monkeypatch, router):
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as server:
+        monkeypatch.setenv("IONQ_REMOTE_HOST", f"http://127.0.0.1:{server.getsockname()[1]}")
+        backend = backends.load(f"{DEVICE},call_timeout=0.6")
+        ready = [Program(backend.compile(router), X[:1])]
+        full = [socket.socket() for _ in range(4)]  # no further connection is let in
+        for each in full:
+            each.setblocking(False)
+            each.connect_ex(server.getsockname())
+        with pytest.raises(UnreachableError):
+            backend.submit(ready, 10, tag="t")
+        for each in full:
+            each.close()
+        server.settimeout(2)  # the kernel knocks again one second after the first time
+        sent = []
+        with contextlib.suppress(TimeoutError):
+            while True:
+                with server.accept()[0] as connection:
+                    connection.settimeout(1)
+                    sent.append(connection.recv(4))
+        assert b"POST" not in sent
+
+
 @pytest.mark.parametrize(
     ("call", "endless"), [("status", "500"), ("results", "stall"), ("search", "500")]
 )
@@ -276,10 +322,10 @@ def test_reads_are_tried_again_and_end_after_their_time(stand, router, call, end
         stand.behave(faults=[{"call": call, "kind": kind, "times": 2}])
         assert repr(asks[call](ref)) == expected
     for kind, times, error in (
-        (endless, -1, UnreachableError),
         ("429", 1, BusyError),
         ("401", 1, CredentialsError),
         ("malformed", 1, QmoeError),
+        (endless, -1, UnreachableError),  # last: a call that was given up asks on for a while
     ):
         stand.behave(faults=[{"call": call, "kind": kind, "times": times, "seconds": 3}])
         with pytest.raises(error) as caught:
@@ -349,6 +395,19 @@ def test_a_slow_job_and_one_that_is_held_end_later(stand, router):
         ("create", {"id": 3}),
         ("create", ["job-0"]),
         ("create", None),
+        ("create", {"id": ""}),
+        ("status", None),
+        ("status", [1]),
+        ("status", "done"),
+        ("status", {"id": "job-0", "status": "failed", "failure": "melted"}),
+        ("status", {"id": "job-0", "status": "failed", "failure": ["melted"]}),
+        ("results", [1]),
+        ("results", {"a": {"0": 1.0}, "b": {"0": math.nan}}),
+        ("results", {"a": {"0": 1.0}, "b": {"0": math.inf}}),
+        ("results", {"a": {"0": 1.0}, "b": {"-1": 1.0}}),
+        ("search", {"jobs": [3]}),
+        ("search", {"jobs": [{"name": "t"}]}),
+        ("search", {"jobs": {"id": "job-0"}}),
         ("status", {}),
         ("status", {"id": "job-0", "status": "melted"}),
         ("status", {"id": "job-0", "status": {"completed": True}}),
@@ -443,6 +502,17 @@ def test_unknown_jobs_and_refusals_are_one_line_without_the_key(stand, router, m
         other.submit([Program(other.compile(router), X)], 10, tag="t")
     assert refused.value.exit_code == 3
     assert "wrong-canary" not in str(refused.value) + repr(other) + repr(vars(other))
+
+
+def test_no_error_quotes_the_key_and_a_time_out_is_no_refusal(stand, router):
+    backend = backends.load(DEVICE)
+    ready = [Program(backend.compile(router), X[:1])]
+    for status, error in ((403, CredentialsError), (429, BusyError), (408, QmoeError)):
+        stand.behave(refuse="no", status=status, echo=True)
+        with pytest.raises(QmoeError) as caught:
+            backend.submit(ready, 10, tag="t")
+        assert type(caught.value) is error
+        assert KEY not in "".join(traceback.format_exception(caught.value))
 
 
 def test_a_port_that_nobody_listens_on_is_unreachable(monkeypatch, router):
