@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,43 +17,13 @@ from hardware_runs.experiment import Left, add_jobs, left, planned, predict, que
 from hardware_runs.ledger import JobRow, Ledger, sender
 from hardware_runs.plan import Plan
 from hardware_runs.predict_plan import predict_plan
+from hardware_runs.way import Way
 from qmoe.errors import QmoeError
 from qmoe.progress import choose
 from qmoe.provenance import capture
 
 POLL_SECONDS = 30.0
-SETTLE = Patience().settle
 OPEN = ("planned", "uncertain", "submitted", "running")
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """How the commands reach services, and how they print.
-
-    Attributes:
-        call_timeout: Seconds that one call of a service may take; None is the adapter's own.
-        settle: Seconds before a search for a job of uncertain fate.
-        as_json: Whether results are printed as JSON.
-    """
-
-    call_timeout: float | None = None
-    settle: float = SETTLE
-    as_json: bool = False
-
-    def target(self, spec: str) -> str:
-        """The spec with the time limit, which is no part of a target's name."""
-        if self.call_timeout is None:
-            return spec
-        return f"{spec},call_timeout={self.call_timeout:g}"
-
-    def print(self, tree: dict[str, Any], lines: list[str]) -> None:
-        """What was found, as JSON or as text."""
-        print(json.dumps(tree, allow_nan=False) if self.as_json else "\n".join(lines))
-
-    def tell(self, line: str) -> None:
-        """A line while something is going on; silent where JSON was asked for."""
-        if not self.as_json:
-            print(line, flush=True)
 
 
 def plan(way: Way, what: str, target: str | None, repeat: bool) -> None:

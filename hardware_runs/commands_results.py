@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from hardware_runs.commands import Way
 from hardware_runs.ledger import Ledger, PlanRow
 from hardware_runs.ledger.place import place
 from hardware_runs.ledger.transfer import take
+from hardware_runs.way import Way
 from qmoe.errors import InputError, unknown
 
 ACCOUNTS = ("aws", "ibm", "google", "ionq")
@@ -30,7 +30,7 @@ def status(way: Way, what: str | None) -> None:
             {
                 "job": job.key,
                 "state": job.state,
-                "circuits": len(job.executions),
+                "circuits": job.circuits,
                 "shots": job.shots,
                 "id": job.ref.id if job.ref else None,
                 "source": job.source,
@@ -41,7 +41,7 @@ def status(way: Way, what: str | None) -> None:
         ]
         lines = [f"plan {row.id}, planned {row.created:%Y-%m-%d %H:%M} UTC"]
         for job in jobs:
-            size = f"{len(job.executions)} x {job.shots}"
+            size = f"{job.circuits} x {job.shots}"
             name = job.ref.id if job.ref else ""
             lines.append("  ".join((job.key, job.state, size, name, job.words)).rstrip())
         if not jobs:

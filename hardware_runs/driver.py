@@ -8,7 +8,7 @@ Whoever comes later looks for the job by its tag before anything is sent again.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -73,6 +73,17 @@ class Counted:
         return Counted(words=self.words + other.words, stop=self.stop or other.stop, **sums)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Answer:
+    """What the vendor says of a job; the state is None where it says nothing that counts."""
+
+    job: JobRow
+    state: Status | None
+    rows: dict[int, NDArray[np.int64]]
+    error: QmoeError | None = None
+    seconds: float = 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Driver:
     """One experiment on one device, driven from one process among several.
@@ -135,8 +146,10 @@ class Driver:
     def collect(self) -> Counted:
         """Asks for every job that was sent, and stores what is there."""
         done = Counted()
-        for job, state, rows, words in self._answers(self._jobs("submitted", "running")):
-            done += self._collected(job, state, rows, words)
+        for answer in self._answers(self._jobs("submitted", "running")):
+            done += self._collected(answer)
+            if done.stop is not None:  # the service does not answer: the others can wait
+                return done
         for job in self._jobs("done"):
             if job.billed is None:
                 self._bill(job)
@@ -156,9 +169,14 @@ class Driver:
             self.ledger.moved(job.id, "cancelled", "cancelled before it was sent")
             done.cancelled += 1
         for job in self._jobs("submitted", "running"):
-            ref = _ref(job)
-            self._cancelled(ref)
-            self.ledger.note(self.plan.id, job.id, "cancel", "the vendor was asked to drop it")
+            try:
+                self._cancelled(_ref(job))
+                words = "the vendor was asked to drop it"
+            except QmoeError as error:
+                words = f"not dropped: {error}"
+                done.words.append(f"{job.key} {words}")
+                done.stop = error
+            self.ledger.note(self.plan.id, job.id, "cancel", words)
         return done + self.collect()
 
     def retry(self) -> int:
@@ -180,7 +198,7 @@ class Driver:
             InputError: No such uncertain job, or no such job at the vendor.
         """
         job = self._uncertain(key)
-        ref = JobRef(self.backend.spec, name, len(job.executions), job.shots, job.tag)
+        ref = JobRef(self.backend.spec, name, job.circuits, job.shots, job.tag)
         self._patiently(lambda: self.backend.status(ref))
         self.ledger.sent(job.id, ref, self.backend.source)
 
@@ -275,7 +293,7 @@ class Driver:
         if len(ids) > 1:
             return self._doubted(job, f"{len(ids)} jobs have its tag: {' '.join(ids[:5])}")
         if ids:
-            ref = JobRef(self.backend.spec, ids[0], len(job.executions), job.shots, job.tag)
+            ref = JobRef(self.backend.spec, ids[0], job.circuits, job.shots, job.tag)
             self.ledger.sent(job.id, ref, self.backend.source)
             return Counted(found=1)
         return self._again(job)
@@ -304,60 +322,69 @@ class Driver:
 
     # --- collecting
 
-    def _answers(
-        self, jobs: Sequence[JobRow]
-    ) -> Iterator[tuple[JobRow, Status | None, dict[int, NDArray[np.int64]], str]]:
+    def _answers(self, jobs: Sequence[JobRow]) -> Iterator[_Answer]:
         """What the vendor says of each job; several at a time where its client allows."""
         workers = AT_ONCE if getattr(self.backend, "parallel", False) else 1
         with ThreadPoolExecutor(workers) as pool:
             for k in range(0, len(jobs), 8 * workers):  # what was fetched is soon stored
                 yield from pool.map(self._answer, jobs[k : k + 8 * workers])
 
-    def _answer(
-        self, job: JobRow
-    ) -> tuple[JobRow, Status | None, dict[int, NDArray[np.int64]], str]:
-        """State, rows and words of a job; the state is None where there was no answer."""
-        ref = _ref(job)
+    def _answer(self, job: JobRow) -> _Answer:
+        """What the vendor says of a job."""
+        ref, started = _ref(job), time.perf_counter()
         try:
             state = self._patiently(lambda: self.backend.status(ref))
         except QmoeError as error:
-            return job, None, {}, str(error)
+            return _Answer(job, None, {}, error)
         if state in ("submitted", "running"):
-            return job, state, {}, ""
+            return _Answer(job, state, {})
         try:
             rows = self._patiently(lambda: self.backend.fetch(ref))
-            return job, state, _checked(ref, rows, self.schedule.compiled.num_outcomes), ""
-        except UnreachableError as error:
-            return job, None, {}, str(error)
+            rows = _checked(ref, rows, self.schedule.compiled.num_outcomes)
         except QmoeError as error:
-            return job, None if state == "done" else state, {}, str(error)
+            # of a job that failed this is why; a result that cannot be read may be there later
+            ended = state != "done" and not isinstance(error, UnreachableError)
+            return _Answer(job, state if ended else None, {}, error)
+        return _Answer(job, state, rows, seconds=time.perf_counter() - started)
 
-    def _collected(
-        self, job: JobRow, state: Status | None, rows: dict[int, NDArray[np.int64]], words: str
-    ) -> Counted:
+    def _collected(self, answer: _Answer) -> Counted:
+        job, state, words = answer.job, answer.state, str(answer.error or "")
         if state in ("submitted", "running"):
             if state != job.state:
                 self.ledger.moved(job.id, state)
             return Counted(waiting=1)
         if state is None:  # no answer, or none that can be read: asked again next time
             self.ledger.note(self.plan.id, job.id, "unanswered", words)
-            return Counted(waiting=1, words=[f"{job.key}: {words}"])
-        if rows:
-            started = time.perf_counter()
-            counts = {row: each.tolist() for row, each in rows.items()}
-            complete = state == "done"
-            timings = {"storing": time.perf_counter() - started}
+            silent = isinstance(answer.error, UnreachableError)
+            said = [f"{job.key}: {words}"]
+            return Counted(waiting=1, words=said, stop=answer.error if silent else None)
+        if answer.rows:
             self.ledger.store(
-                job.id, counts, source=self.backend.source, complete=complete, timings=timings
+                job.id,
+                {row: each.tolist() for row, each in answer.rows.items()},
+                source=self.backend.source,
+                complete=state == "done",
+                timings={"fetching": answer.seconds, **self._times(job)},
             )
         if state == "done":
             self._bill(job)
-            missing = len(job.executions) - len(rows)
+            missing = job.circuits - len(answer.rows)
             said = [f"{job.key}: {missing} rows are missing"] if missing else []
             return Counted(collected=1, words=said)
         self.ledger.moved(job.id, state, words)
         said = [f"{job.key} {state}: {words or 'no reason given'}"]
         return Counted(failed=state == "failed", cancelled=state == "cancelled", words=said)
+
+    def _times(self, job: JobRow) -> Mapping[str, float]:
+        """Seconds in the queue and on the device, as far as the vendor tells them."""
+        told = getattr(self.backend, "times", None)
+        if told is None:
+            return {}
+        try:
+            found: Mapping[str, float] = self._patiently(lambda: told(_ref(job)))
+        except QmoeError:  # counts without times are still counts
+            return {}
+        return found
 
     def _bill(self, job: JobRow) -> None:
         ref = _ref(job)
@@ -373,13 +400,23 @@ class Driver:
         self._patiently(lambda: self.backend.cancel(ref))
 
     def _patiently(self, call: Callable[[], T]) -> T:
-        """What a call that changes nothing returns, made again where there was no answer."""
-        for attempt in range(self.patience.tries - 1):
+        """What a call that changes nothing returns, made again where there was no answer.
+
+        Raises:
+            QmoeError: Whatever went wrong, faults of a vendor's client included.
+        """
+        for attempt in range(self.patience.tries):
             try:
                 return call()
             except UnreachableError:
+                if attempt + 1 == self.patience.tries:
+                    raise
                 self.sleep(self.patience.pause * 2**attempt)
-        return call()
+            except QmoeError:
+                raise
+            except Exception as error:
+                raise QmoeError(f"{type(error).__name__}: {error}") from error
+        raise AssertionError("tries >= 1")
 
     def _jobs(self, *states: str) -> tuple[JobRow, ...]:
         return self.ledger.jobs(self.plan.id, states)

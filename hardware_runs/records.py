@@ -106,7 +106,7 @@ def _job(job: JobRow) -> Mapping[str, Any]:
         "id": job.ref.id if job.ref else None,
         "tag": job.tag,
         "source": job.source,
-        "circuits": len(job.executions),
+        "circuits": job.circuits,
         "shots": job.shots,
         "first_sent": job.since.isoformat() if job.since else None,
         "updated": job.updated.isoformat(),

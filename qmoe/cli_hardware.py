@@ -244,7 +244,7 @@ def verify(
 
 
 def _way(json_: bool, call_timeout: float | None = None, settle: float = SETTLE) -> Any:
-    return named("hardware_runs.commands:Way")(call_timeout, settle, json_)
+    return named("hardware_runs.way:Way")(call_timeout, settle, json_)
 
 
 def _do(name: str, *values: Any) -> None:

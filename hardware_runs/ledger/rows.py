@@ -43,6 +43,7 @@ class JobRow:
     """Where a job stands.
 
     Attributes:
+        listed: Its executions as they are stored; read only where somebody needs them.
         ref: The vendor's id and what belongs to it, once known.
         source: Where its results come from, as the sender saw it.
         sender: Who last meant to send it, and `until` when that is respected.
@@ -57,7 +58,7 @@ class JobRow:
     tag: str
     state: State
     due: datetime | None
-    executions: tuple[int, ...]
+    listed: str
     shots: int
     ref: JobRef | None
     source: str | None
@@ -68,6 +69,16 @@ class JobRow:
     billed: Cost | None
     words: str
     updated: datetime
+
+    @property
+    def executions(self) -> tuple[int, ...]:
+        """What it runs, by place in the schedule, in the order of its rows."""
+        return tuple(map(int, self.listed.split()))
+
+    @property
+    def circuits(self) -> int:
+        """How many rows it has."""
+        return self.listed.count(" ") + 1
 
     def again(self, key: str, tag: str) -> JobDraft:
         """The draft of a job that measures the same once more."""

@@ -521,7 +521,7 @@ def _job_row(row: RowMapping) -> JobRow:
         tag=row["tag"],
         state=row["state"],
         due=due,
-        executions=tuple(map(int, row["executions"].split())),
+        listed=row["executions"],
         shots=row["shots"],
         ref=None if row["ref"] is None else JobRef.from_dict(json.loads(row["ref"])),
         source=row["source"],

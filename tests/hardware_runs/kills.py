@@ -77,15 +77,18 @@ def plan_for(target: str) -> Any:
     return make(design, target)
 
 
-def go(place: str, plan: Any, text: str, target: str, reach: Reach) -> None:
-    """What `qmoe hardware submit` and `resume` do, with boundaries: from the ledger to the end."""
+def driver_for(scenes: Family, plan: Any, place: str, reach: Reach, seconds: float) -> Any:
+    """What `qmoe hardware submit` makes of a plan before it sends, with boundaries.
+
+    seconds: How long a call of the client may take.
+    """
     from sqlalchemy import event
 
     from backends import load
     from backends.queued import FREE
     from hardware_runs import schedule_json
     from hardware_runs.driver import Driver, Patience, tag
-    from hardware_runs.ledger import Caps, JobDraft, Ledger, sender
+    from hardware_runs.ledger import JobDraft, Ledger, sender
     from hardware_runs.schedule import chunks
 
     ledger = Ledger.open(place)
@@ -96,12 +99,12 @@ def go(place: str, plan: Any, text: str, target: str, reach: Reach) -> None:
             reach(f"torn {statement.split(' ', 3)[2 if statement.startswith('INSERT') else 1]}")
 
     marked = Marked(ledger, "ledger", WRITES, reach)
-    backend = load(f"{target},call_timeout=20")
     marked.add_plan(plan.id, plan.request, plan.to_json(), "qmoe hardware submit")
-    marked.add_schedule(plan.id, text)
+    marked.add_schedule(plan.id, scenes.text)
     schedule = schedule_json.from_json(ledger.schedule(plan.id))
     if not ledger.predictions(plan.id):
         marked.add_prediction(plan.id, json.dumps({"calibrated_at": None, "treatments": {}}))
+    backend = load(f"{scenes.service.target},call_timeout={seconds:g}")
     marked.add_jobs(
         plan.id,
         [
@@ -111,7 +114,7 @@ def go(place: str, plan: Any, text: str, target: str, reach: Reach) -> None:
             for each in chunks(plan, schedule, backend.limits())
         ],
     )
-    driver = Driver(
+    return Driver(
         ledger=marked,
         backend=Marked(backend, "vendor", CALLS, reach),
         plan=plan,
@@ -122,15 +125,31 @@ def go(place: str, plan: Any, text: str, target: str, reach: Reach) -> None:
         sender=sender(),
         tell=lambda line: None,
     )
+
+
+def go(scenes: Family, plan: Any, place: str, reach: Reach) -> None:
+    """From the ledger to the end, whatever is there already."""
+    from hardware_runs.ledger import Caps
+
+    driver = driver_for(scenes, plan, place, reach, 20)
     for _ in range(40):
         driver.resume(Caps())
-        if not set(ledger.counts_of_states(plan.id)[plan.id]) & {"planned", "submitted", "running"}:
+        states = driver.ledger.counts_of_states(plan.id)[plan.id]
+        if not set(states) & {"planned", "submitted", "running"}:
             return
         time.sleep(0.05)
 
 
-def forked(work: Callable[[], None], log: Path, watch: Callable[[int], None] | None = None) -> int:
-    """The exit status of a child that does the work; negative where a signal ended it."""
+def forked(
+    work: Callable[[], None],
+    log: Path,
+    watch: Callable[[int], None] | None = None,
+    seconds: float = SECONDS,
+) -> int:
+    """The exit status of a child that does the work; negative where a signal ended it.
+
+    124 where it was still at work after so many seconds.
+    """
     pid = os.fork()
     if pid == 0:
         code = 1
@@ -145,7 +164,7 @@ def forked(work: Callable[[], None], log: Path, watch: Callable[[int], None] | N
                 traceback.print_exc()
                 sys.stderr.flush()
         os._exit(code)
-    deadline = time.monotonic() + SECONDS
+    deadline = time.monotonic() + seconds
     while True:
         found, status = os.waitpid(pid, os.WNOHANG)
         if found:
@@ -176,13 +195,10 @@ class Family:
             with record.open("a") as file:
                 file.write(f"{name}\n")
 
-        plan = self._fresh()
-        code = forked(
-            lambda: go(self._place("recorded"), plan, self.text, self.service.target, reach),
-            self._log,
-        )
+        plan = self.fresh()
+        code = forked(lambda: go(self, plan, self.place("recorded"), reach), self.log)
         if code:
-            raise RuntimeError(f"the undisturbed run ended with {code}: {self._log.read_text()}")
+            raise RuntimeError(f"the undisturbed run ended with {code}: {self.log.read_text()}")
         seen: Counter[str] = Counter()
         found = []
         for name in record.read_text().splitlines():
@@ -194,7 +210,7 @@ class Family:
     def kill_at(self, boundary: Boundary) -> str:
         """What became of a run that was killed there and resumed: "collected", or what is wrong."""
         self.number += 1
-        plan, place = self._fresh(), self._place(f"{self.number}")
+        plan, place = self.fresh(), self.place(f"{self.number}")
         before = {job["id"] for job in self.service.accepted()}
         seen: Counter[str] = Counter()
 
@@ -213,18 +229,13 @@ class Family:
             after = 2 * nth + 1 if self.service.family == "google" else nth
             fault = {"call": "create", "kind": "stall", "after": after, "seconds": 5}
             self.service.behave(faults=[fault])
-        target = self.service.target
-        code = forked(
-            lambda: go(place, plan, self.text, target, reach),
-            self._log,
-            watch if stalled else None,
-        )
+        code = forked(lambda: go(self, plan, place, reach), self.log, watch if stalled else None)
         self.service.behave()
         if code != -signal.SIGKILL:
             return f"not killed: ended with {code}"
-        code = forked(lambda: go(place, plan, self.text, target, lambda name: None), self._log)
+        code = forked(lambda: go(self, plan, place, lambda name: None), self.log)
         if code:
-            return f"resuming ended with {code}"
+            return f"resuming ended with {code}: {self.last}"
         return self._judged(plan, place, before)
 
     def _judged(self, plan: Any, place: str, before: set[str]) -> str:
@@ -270,20 +281,25 @@ class Family:
             text = schedule_json.to_json(arrange(plan, load(self.service.target)))
             out.write_text(json.dumps([plan.to_json(), text]))
 
-        if code := forked(make, self._log):
-            raise RuntimeError(f"planning ended with {code}: {self._log.read_text()}")
+        if code := forked(make, self.log):
+            raise RuntimeError(f"planning ended with {code}: {self.log.read_text()}")
         plan, text = json.loads(out.read_text())
         return Plan.from_json(plan), text
 
-    def _fresh(self) -> Any:
+    def fresh(self) -> Any:
         """The plan under another id, so that scenarios share no tags."""
         return replace(self.plan, occasion=f"{os.getpid()}-{self.number}-{time.monotonic_ns()}")
 
-    def _place(self, name: str) -> str:
+    def place(self, name: str) -> str:
         return str(self.folder / f"{name}.sqlite")
 
     @property
-    def _log(self) -> Path:
+    def last(self) -> str:
+        """The last line that a child said."""
+        return (self.log.read_text().splitlines() or [""])[-1]
+
+    @property
+    def log(self) -> Path:
         return self.folder / "log"
 
 
