@@ -40,6 +40,8 @@ class Patience:
             may list a new job late.
         tries: How often a request that changes nothing is made.
         pause: Before the second try; doubles with every further one.
+        busy: The same before a job is sent again that the service put off: IBM takes five a
+            minute from a user.
         lease: How long the intent to send protects a sender that is alive. Longer than a
             request may take.
     """
@@ -47,6 +49,7 @@ class Patience:
     settle: float = 30.0
     tries: int = 4
     pause: float = 1.0
+    busy: float = 15.0
     lease: float = 600.0
 
 
@@ -234,7 +237,7 @@ class Driver:
             except BusyError:
                 if attempt + 1 == self.patience.tries:
                     raise
-                self.sleep(self.patience.pause * 2**attempt)
+                self.sleep(self.patience.busy * 2**attempt)
         raise AssertionError("tries >= 1")
 
     def _send(self, job: JobRow, ready: Sequence[Any], *, again: bool = False) -> Counted:

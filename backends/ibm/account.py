@@ -6,10 +6,12 @@ nothing here stores or shows one.
 
 from __future__ import annotations
 
+import math
 import os
 import re
+import time
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,7 +19,7 @@ from urllib.parse import urlsplit
 from backends.ibm.failures import explained, quiet
 from backends.registry import require
 from backends.remote import CALL_SECONDS, LOCAL, within, words
-from qmoe.errors import CredentialsError, InputError, QmoeError, unknown
+from qmoe.errors import CredentialsError, InputError, QmoeError, UnreachableError, unknown
 from qmoe.record import Source
 
 TOKEN, URL, IAM = "QISKIT_IBM_TOKEN", "QISKIT_IBM_URL", "IAM_URL"  # as the client reads them
@@ -25,6 +27,7 @@ SAVED = ".qiskit/qiskit-ibm.json"
 OWN_HOSTS = re.compile(r"^(private\.)?([a-z]+-[a-z]+\.)?quantum\.cloud\.ibm\.com$")
 OWN_IAM = ("", "https://iam.cloud.ibm.com")
 LOAD_SECONDS = 120.0  # an account may have many instances, and each is asked
+PAGE = 50  # jobs of one reply
 QUOTED = re.compile(r"(?i)\b(bearer|apikey)[\s=:]+[^\s'\",&]+")
 
 
@@ -32,9 +35,11 @@ class Account:
     """The client of an account and one of its devices; no text of it shows a credential."""
 
     def __init__(self, client: Any, device: Any, seconds: float | None = None) -> None:
-        self._client, self.device, self._seconds = client, device, seconds
+        from backends.ibm.sending import Call, guard
+
+        self._client, self.device, self._seconds, self._call = client, device, seconds, Call
         for each in client._api_clients.values():
-            _post_once(each._session)
+            guard(each._session)
 
     @property
     def source(self) -> Source:
@@ -44,20 +49,39 @@ class Account:
 
     def tagged(self, tag: str, since: datetime) -> tuple[str, ...]:
         """The ids of the jobs with a tag that were created at `since` or later."""
-        local = since.astimezone().replace(tzinfo=None)  # as the client wants it
-        jobs = self.ask(
-            f"jobs tagged {tag}",
-            lambda: self._client.jobs(
-                limit=None, job_tags=[tag], created_after=local, include_mocks=True
-            ),
-        )
-        return tuple(dict.fromkeys(str(job.job_id()) for job in jobs))
+        # not the client's own `jobs`, which asks for ever where the list changes meanwhile
+        ask = self.device._api_client.jobs_get
+        after = since.astimezone(UTC)
+
+        def search() -> tuple[str, ...]:
+            found: dict[str, None] = {}
+            seen, count = 0, 1
+            while seen < count:
+                reply = ask(
+                    limit=PAGE,
+                    skip=seen,
+                    job_tags=[tag],
+                    created_after=after,
+                    include_mocks=True,
+                )
+                page, count = reply["jobs"], int(reply["count"])
+                found |= {_text(job["id"]): None for job in page if tag in job.get("tags", [tag])}
+                seen += len(page)
+                if seen < count and not page:
+                    raise QmoeError(f"IBM's list of jobs tagged {tag} ends at {seen} of {count}")
+            return tuple(found)
+
+        return tuple(self.ask(f"jobs tagged {tag}", search))
 
     def left(self) -> float | None:
         """Seconds of the device that the instance has left; None where it has no limit."""
-        usage = self.ask("the usage of the instance", self._client.usage)
-        found = usage.get("usage_remaining_seconds")
-        return None if found is None else float(found)
+
+        def read() -> float | None:
+            found = self._client.usage().get("usage_remaining_seconds")
+            return None if found is None else amount(found)
+
+        found: float | None = self.ask("the usage of the instance", read)
+        return found
 
     def job(self, name: str) -> Any:
         """The vendor's job of an id, from whatever process it was sent.
@@ -82,14 +106,22 @@ class Account:
             none for some requests.
         do: What to do when there was no answer.
         """
+        limit = self._seconds or seconds
+        asked = self._call(time.monotonic() + limit)
         with quiet():
             try:
-                return within(self._seconds or seconds, call)
+                return within(limit, lambda: asked.run(call))
             except QmoeError:
                 raise
             except Exception as error:  # the client lets through whatever a reply makes of it
                 # from None: what the service said may quote the request, credentials and all
                 said = self.said(getattr(error, "message", error))
+                if asked.accepted:  # whatever went wrong after that is no refusal
+                    raise UnreachableError(
+                        got=f"no usable answer for {what}, which IBM accepted ({said})",
+                        expected="a reply",
+                        do=do,
+                    ) from None
                 raise explained(what, error, said, do) from None
 
     def said(self, text: object) -> str:
@@ -175,18 +207,23 @@ def source(endpoint: str, simulated: bool, environment: Mapping[str, str]) -> So
     return "hosted-simulator" if simulated else "device"
 
 
-def _post_once(session: Any) -> None:
-    """Retries of a client's session as urllib3 has them: no POST that may have arrived again.
+def amount(value: object) -> float:
+    """A number of seconds that a service named.
 
-    The client repeats a POST after 500, 502, 503, 504, which may have been accepted before the
-    reply was lost: a job would run, and be paid, twice.
+    Raises:
+        ValueError: It is none.
     """
-    adapters = require("ibm", "requests.adapters")
-    retry = require("ibm", "urllib3.util.retry").Retry(
-        total=3, backoff_factor=0.2, status_forcelist=(500, 502, 503, 504)
-    )
-    for scheme in ("http://", "https://"):
-        session.mount(scheme, adapters.HTTPAdapter(max_retries=retry))
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError(f"{value!r} is no number of seconds")
+    if not 0 <= value < math.inf:
+        raise ValueError(f"{value!r} seconds")
+    return float(value)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= 1000:
+        raise ValueError("the id of a job is none")
+    return value
 
 
 def _is_local(url: str) -> bool:

@@ -24,6 +24,8 @@ REFUSED = (
     "Unable to retrieve IBM Cloud access token",
 )
 
+UNDECIDED = (408, 499)  # given up on the way: the request may have been carried out
+
 
 def explained(what: str, error: BaseException, said: str, do: str) -> QmoeError:
     """A failure of the client as an error of ours.
@@ -51,8 +53,10 @@ def explained(what: str, error: BaseException, said: str, do: str) -> QmoeError:
         )
     if status == 429:
         return BusyError(got=f"{what} put off ({why})", expected="a reply", do="try again later")
+    if not status and "UserWarning" in kinds:  # one of REFUSED
+        return BusyError(got=f"{what} not sent ({why})", expected="no warning", do="try later")
     silent = not status and kinds & {"RequestException", "TimeoutError"}
-    if silent or status >= 500:
+    if silent or status in UNDECIDED or status >= 500:
         return UnreachableError(got=f"no answer for {what} ({why})", expected="a reply", do=do)
     if kinds & {"AccountNotFoundError", "InvalidAccountError"}:
         return CredentialsError(

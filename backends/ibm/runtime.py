@@ -1,9 +1,9 @@
 """Real IBM devices, `ibm:ibm_NAME`, through qiskit-ibm-runtime: one job per run, behind a queue.
 
 Submitting spends the account's time on the device. Options: `timeout` (seconds that `run` waits),
-`call_timeout` (seconds that one call may take),
-`max_execution_time` (seconds on the device after which IBM stops a job; always set), `sampler`
-(see backends.ibm.sampler), and `seeds`, `level`, `simplify` as for the snapshots.
+`call_timeout` (seconds that one call may take), `max_execution_time` (seconds on the device after
+which IBM stops a job; always set), `sampler` (see backends.ibm.sampler), and `seeds`, `level`,
+`simplify` as for the snapshots.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from backends.base import Compiled, Counts
 from backends.ibm import layout, sampler
-from backends.ibm.account import Account, connect, missing
+from backends.ibm.account import Account, amount, connect, missing
 from backends.ibm.calibration import Calibration
 from backends.ibm.circuits import bindings, to_qiskit
-from backends.queued import Cost, Interval, JobRef, Limits, Program, Status
+from backends.queued import Cost, Interval, JobRef, Limits, Program, RefusedError, Status
 from backends.registry import Spec
 from backends.remote import TIMEOUT_SECONDS, rows_of, run_now
 from qmoe.angles import whole
@@ -36,8 +36,12 @@ __all__ = ["Device", "load", "missing"]
 
 OPTIONS = ("timeout", "call_timeout", "max_execution_time", "sampler", "seeds", "level", "simplify")
 MOST_SECONDS = 300  # of the device, for one job, where the spec says nothing
-REP_DELAY = 250e-6  # seconds between two shots, where the configuration says nothing
-JOB_SECONDS, ROW_SECONDS, SHOT_SECONDS = 10.0, 0.01, 100e-6  # the most beside those delays
+MOST_EXECUTIONS = 10_000_000  # shots of a job, by IBM's guide "Job limits"
+# IBM's guide "Workload usage": about 2 s for each part of a job, of which a large one has several,
+# and for each shot a delay and the circuit, most often 50 to 100 us of it.
+REP_DELAY = 250e-6  # where the configuration says nothing
+JOB_SECONDS, MOST_JOB_SECONDS = 2.0, 10.0
+ROW_SECONDS, SHOT_SECONDS = 0.01, 100e-6  # the most beside the delay
 SEND_SECONDS = 120.0  # a job of many inputs is a large request
 _STATUS: Mapping[str, Status] = {
     "INITIALIZING": "submitted",
@@ -111,19 +115,28 @@ class Device:
         return run_now(self, compiled, features, shots, f"qmoe-{seed}", self._timeout)
 
     def limits(self) -> Limits:
-        """As far as the configuration says; the service may take less."""
-        configuration = self._account.device.configuration()
-        most = getattr(configuration, "max_shots", None)
-        return Limits((1, int(most) if most else None))
+        """What IBM's guide says, and no job that its own `max_execution_time` would stop.
+
+        The configuration's `max_shots` and `max_experiments` are in force no more, by the guide.
+        """
+        seconds = max(self._limit - MOST_JOB_SECONDS, self._limit / 2)
+        fit = int(seconds / (self._delay + SHOT_SECONDS))
+        return Limits(total=(1, max(1, min(MOST_EXECUTIONS, fit))))
 
     def cost(self, rows: Sequence[int], shots: int, prices: Path | None = None) -> Cost:
-        """Seconds of the device by IBM's rule of thumb: so many a job, and a delay a shot."""
-        configuration = self._account.device.configuration()
-        delay = float(getattr(configuration, "default_rep_delay", None) or REP_DELAY)
-        low = sum(n * shots * delay for n in rows)
-        high = sum(JOB_SECONDS + n * (ROW_SECONDS + shots * (delay + SHOT_SECONDS)) for n in rows)
-        note = "device time by a rule of thumb of IBM's; what a second costs is up to your plan"
+        """Seconds of the device by IBM's rule of thumb, never more than IBM lets a job run."""
+        shot = self._delay + SHOT_SECONDS
+        lows = [JOB_SECONDS + n * shots * self._delay for n in rows]
+        highs = [MOST_JOB_SECONDS + n * (ROW_SECONDS + shots * shot) for n in rows]
+        low, high = (sum(min(each, float(self._limit)) for each in ends) for ends in (lows, highs))
+        note = "device time by IBM's rule of thumb; what a second costs is up to your plan"
         return Cost(None, Interval(low, high), note)
+
+    @property
+    def _delay(self) -> float:
+        """Seconds between two shots."""
+        said = getattr(self._account.device.configuration(), "default_rep_delay", None)
+        return float(said) if isinstance(said, (int, float)) and 0 <= said < 1 else REP_DELAY
 
     def left(self) -> float | None:
         """Seconds of the device that the instance has left."""
@@ -134,7 +147,7 @@ class Device:
 
         Raises:
             FitError: A gate that does not work (any more) on its qubits; nothing has been spent.
-            UnreachableError: No answer: the job may have been accepted, and has the tag.
+            QmoeError: As `Queued.submit`; of an uncertain job it names the tag.
         """
         rows = rows_of(programs)
         each, device = whole(shots, "shots", 1), self._account.device
@@ -157,7 +170,10 @@ class Device:
             seconds=SEND_SECONDS,
             do=f"look for a job tagged {tag} before sending again: it may have been accepted",
         )
-        return JobRef(self.spec, str(job.job_id()), int(rows.sum()), each, tag)
+        name = job.job_id()
+        if not isinstance(name, str) or not 0 < len(name) <= 1000:
+            raise QmoeError(f"IBM accepted a job tagged {tag} and did not name it")
+        return JobRef(self.spec, name, int(rows.sum()), each, tag)
 
     def find(self, tag: str, since: datetime) -> tuple[str, ...]:
         """The ids of the jobs that have the tag, whatever their state."""
@@ -190,20 +206,29 @@ class Device:
     def cancel(self, ref: JobRef) -> None:
         """Asks IBM to drop the job; one that has ended stays as it is."""
         job, status = self._state(ref)
-        if status in ("submitted", "running"):
+        if status not in ("submitted", "running"):
+            return
+        try:
             self._account.ask(f"cancelling job {ref.id}", job.cancel)
+        except RefusedError:
+            if self.status(ref) in ("submitted", "running"):  # it did not end in between
+                raise
 
     def usage(self, ref: JobRef) -> Cost | None:
         """The seconds that IBM charged; None while it has not said."""
-        job, status = self._state(ref)
-        metrics = self._account.ask(f"the usage of job {ref.id}", job.metrics)
-        usage = metrics.get("usage") or {}
-        seconds = usage.get("qpu_charge_time_seconds", usage.get("quantum_seconds"))
-        if status in ("submitted", "running") or usage.get("status") == "pending":
+        job = self._account.job(ref.id)
+
+        def read() -> float | None:
+            usage = job.metrics()["usage"]
+            # as the client does: whoever does not say that it is final has not finished counting
+            if usage.get("status", "pending") == "pending":
+                return None
+            return amount(usage["qpu_charge_time_seconds"])
+
+        seconds = self._account.ask(f"the usage of job {ref.id}", read)
+        if seconds is None:
             return None
-        if not isinstance(seconds, (int, float)) or seconds < 0:
-            return None
-        return Cost(None, Interval(float(seconds), float(seconds)), "charged by IBM")
+        return Cost(None, Interval(seconds, seconds), "charged by IBM")
 
     def _state(self, ref: JobRef) -> tuple[Any, Status]:
         name = ref.id

@@ -24,6 +24,7 @@ VENDOR = ("ibm.dd", "ibm.twirl")
 """What both can be asked to do: dynamical decoupling (XX), twirling of two-qubit gates."""
 RANDOMIZATIONS = 32  # of each row under twirling, as IBM's own "auto" has it
 REGISTER = "c"  # the classical register of `to_qiskit`
+MOST_BITS = 24  # of an outcome: a reply that claims more would fill the memory
 
 
 def submit(
@@ -93,6 +94,8 @@ def counts(result: Any, rows: int) -> NDArray[np.int64]:
     try:
         for pub in result:
             bits = pub.data[REGISTER]
+            if not 0 < bits.num_bits <= MOST_BITS:
+                raise ValueError(f"outcomes of {bits.num_bits} bits")
             packed = np.asarray(bits.array, dtype=np.int64)  # (..., shot, byte), last byte lowest
             outcome = packed @ 256 ** np.arange(packed.shape[-1])[::-1]
             for row in outcome.reshape(-1, outcome.shape[-1]):

@@ -119,7 +119,7 @@ def driver_for(scenes: Family, plan: Any, place: str, reach: Reach, seconds: flo
         backend=Marked(backend, "vendor", CALLS, reach),
         plan=plan,
         schedule=schedule,
-        patience=Patience(settle=0.05, tries=3, pause=0.05, lease=60.0),
+        patience=Patience(settle=0.05, tries=3, pause=0.05, busy=0.05, lease=60.0),
         sleep=time.sleep,
         now=lambda: datetime.now(UTC),
         sender=sender(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -9,9 +10,22 @@ import numpy as np
 
 from hardware_runs.design import Design
 from hardware_runs.plan import Plan, PlannedRouter
+from qmoe.errors import InputError
 from qmoe.spec import ModelSpec
 
 DESIGN = Design("device-test", 1, inputs=6, block=3, shots=40, treatments=("none", "readout"))
+
+
+def refused(call: Callable[[], object]) -> str:
+    """What is said of something that is refused, in one line; "" of what is not."""
+    try:
+        call()
+    except InputError as error:
+        text = str(error)
+        if "\n" in text or len(text) > 700:
+            raise AssertionError(text) from error
+        return text
+    return ""
 
 
 def planned(target: str = "planted", seed: int = 0, **changes: Any) -> Plan:

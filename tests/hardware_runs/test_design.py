@@ -14,8 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hardware_runs.design import Design, load, shipped
-from qmoe.errors import InputError
-from tests.hardware_runs.planned import DESIGN
+from tests.hardware_runs.planned import DESIGN, refused
 
 ROOT = Path(__file__).parents[2]
 SMALLEST = 'format = 1\nname = "mine"\nversion = 1\n'
@@ -23,11 +22,9 @@ TREATMENTS = ("readout", "zne", "readout+zne", "rescale", "twirl", "fold=3", "fo
 
 
 def said(call, *arguments):
-    """What is said of something that is refused: one line."""
-    with pytest.raises(InputError) as caught:
-        call(*arguments)
-    text = str(caught.value)
-    assert "\n" not in text and len(text) < 700
+    """What is said of something that is refused."""
+    text = refused(lambda: call(*arguments))
+    assert text
     return text
 
 
@@ -71,8 +68,12 @@ def test_a_shipped_file_is_read_as_one_of_ones_own(tmp_path):
 
 @pytest.mark.parametrize(
     ("repeats", "every", "count"),
-    [("every=90s,count=2", 90, 2), ("every=1.5m,count=3", 90, 3), ("every=1h,count=24", 3600, 24)]
-    + [("every=30d,count=1", 2_592_000, 1)],
+    [
+        ("every=90s,count=2", 90, 2),
+        ("every=1.5m,count=3", 90, 3),
+        ("every=1h,count=24", 3600, 24),
+        ("every=30d,count=1", 2_592_000, 1),
+    ],
 )
 def test_repeats(tmp_path, repeats, every, count):
     found = of_file(tmp_path, f'{SMALLEST}repeats = "{repeats}"\n')
@@ -100,6 +101,11 @@ def test_repeats(tmp_path, repeats, every, count):
         ('repeats = "every=1y,count=2"', "every=1h,count=24"),
         ('repeats = "every=1h,count=0"', "every=1h,count=24"),
         ("shoots = 100", "shoots"),
+        ("inputs = 1", "greater than or equal to 2"),
+        ("nulls = true", "integer"),
+        ('shots = "1000"', "integer"),
+        ("seeds = 9.0", "integer"),
+        ("count = 2", "count"),
     ],
 )
 def test_a_fault_is_named_with_its_line(tmp_path, line, words):
@@ -114,16 +120,19 @@ def test_a_fault_is_named_with_its_line(tmp_path, line, words):
         ("block = 21", "at most inputs = 20"),
         ("nulls = 11", "at most block = 10"),
         ('primary = "readout"', "one of the treatments none"),
-        ("inputs = 10000\ncount = 1", "count"),
+        ('inputs = 10000\nrepeats = "every=1h,count=99"', "at most 2,000,000 circuits"),
     ],
 )
 def test_faults_of_two_lines_together(tmp_path, line, words):
-    assert words in said(of_file, tmp_path, f"{SMALLEST}{line}\n")
+    text = said(of_file, tmp_path, f"{SMALLEST}{line}\n")
+    assert words in text and "line 4" in text
 
 
 def test_other_faults(tmp_path):
     assert "line 4" in said(of_file, tmp_path, SMALLEST + "shots = = 3\n")
-    assert "newer" in (text := said(of_file, tmp_path, "format = 2\n")) or "format" in text
+    assert "line 1: format 2" in said(
+        of_file, tmp_path, SMALLEST.replace("format = 1", "format = 2")
+    )
     assert "version" in said(of_file, tmp_path, 'format = 1\nname = "mine"\n')
     assert "'device-smoke'" in said(load, "device-smke")
     assert "nowhere.toml" in said(load, str(tmp_path / "nowhere.toml"))
@@ -165,8 +174,8 @@ def test_json_and_back(design):
     tree = json.loads(json.dumps(design.to_dict()))
     assert Design.from_dict(tree) == design
     defaults = {item.name: item.default for item in fields(Design)}
-    assert all(tuple(v) != d if isinstance(v, list) else v != d for v, d in
-               ((v, defaults[k]) for k, v in tree.items()))
+    for name, value in tree.items():
+        assert (tuple(value) if isinstance(value, list) else value) != defaults[name]
 
 
 @given(
@@ -178,9 +187,6 @@ def test_json_and_back(design):
 )
 def test_whatever_stands_in_a_plan_is_a_design_or_refused_in_one_line(name, value):
     tree = DESIGN.to_dict() | {name: value}
-    try:
+    if not refused(lambda: Design.from_dict(tree)):
         found = Design.from_dict(tree)
-    except InputError as error:
-        assert "\n" not in str(error)
-    else:
         assert Design.from_dict(found.to_dict()) == replace(found, description="")

@@ -10,18 +10,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import qmoe
-from hardware_runs.plan import Plan, PlannedRouter, make, request
+from hardware_runs.plan import Plan, make, request
+from hardware_runs.schedule import arrange
 from qmoe.bench import bench_of
 from qmoe.cell import Cell
 from qmoe.data import DataSpec
 from qmoe.errors import InputError
+from qmoe.simulate import reference
 from qmoe.studies.families import CONFIG
 from qmoe.suite import setup
-from tests.hardware_runs.planned import DESIGN, planned
+from qmoe.trial import Trial
+from tests.backends.planted import Sound
+from tests.hardware_runs.planned import DESIGN, planned, refused
 
 GOLDEN = Path(__file__).parent / "golden" / "plan-1.json"
 GOLDEN_ID = "376029a41768c1e1"
@@ -129,21 +133,15 @@ def test_plans_of_the_first_format_are_read_for_ever():
     assert plan == PLAN and plan.to_json() == text and plan.id == GOLDEN_ID
 
 
-def refused(text):
-    with pytest.raises(InputError) as caught:
-        Plan.from_json(text)
-    assert "\n" not in str(caught.value) and len(str(caught.value)) < 600
-
-
 @given(st.data())
 def test_a_damaged_plan_is_refused_in_one_line(data):
     text = PLAN.to_json()
     place = data.draw(st.integers(0, len(text) - 1))
-    refused(text[:place])
+    assert refused(lambda: Plan.from_json(text[:place]))
     letter = data.draw(st.sampled_from('0123456789abxyz"{[,:}]'))
     damaged = text[:place] + letter + text[place + 1 :]
     if json_or_none(damaged) != json.loads(text):
-        refused(damaged)
+        assert refused(lambda: Plan.from_json(damaged))
 
 
 def json_or_none(text):
@@ -164,13 +162,16 @@ _values = st.recursive(
 )
 
 
+@settings(max_examples=20)
 @given(st.data())
 def test_a_plan_made_to_do_harm_is_a_plan_or_refused_in_one_line(data):
     """Anything anywhere, with an id that fits."""
     tree = copy.deepcopy(json.loads(PLAN.to_json()))
     here, keys = tree, []
     while True:
-        key = data.draw(st.sampled_from(sorted(here) if isinstance(here, dict) else range(len(here))))
+        key = data.draw(
+            st.sampled_from(sorted(here) if isinstance(here, dict) else range(len(here)))
+        )
         keys.append(key)
         inner = here[key]
         if not isinstance(inner, dict | list) or not inner or data.draw(st.integers(0, 3)) == 0:
@@ -180,15 +181,12 @@ def test_a_plan_made_to_do_harm_is_a_plan_or_refused_in_one_line(data):
         del here[key]
     else:
         here[key] = data.draw(_values)
-    try:
-        plan = Plan.from_json(stated(tree))
-        for router in plan.routers:
-            # what is done with a plan that was read
-            router.routed.features(router.inputs)
-    except InputError as error:
-        assert "\n" not in str(error) and len(str(error)) < 600
-    else:
+    text = stated(tree)
+    if not refused(lambda: Plan.from_json(text)):
+        plan = Plan.from_json(text)
         assert Plan.from_json(plan.to_json()) == plan
+        # such a plan can be scheduled
+        arrange(plan, Sound())
 
 
 @pytest.mark.parametrize(
@@ -206,16 +204,20 @@ def test_a_plan_made_to_do_harm_is_a_plan_or_refused_in_one_line(data):
     ids=["ragged", "wide", "fewer", "unlabelled", "class", "weights", "linear", "layers"],
 )
 def test_routers_that_cannot_be_of_one_plan_are_refused(change):
-    refused(changed(PLAN, **change).to_json())
+    assert refused(lambda: Plan.from_json(changed(PLAN, **change).to_json()))
 
 
 def test_other_texts_are_refused():
     tree = json.loads(PLAN.to_json())
     for text in ("", "[]", "null", "{}", "[" * 100_000, '{"format": 1}'):
-        refused(text)
-    refused(json.dumps({**tree, "format": 2}))
-    refused(json.dumps({**tree, "id": "0" * 16}))
-    refused(stated({**tree, "routers": tree["routers"][:-1]}))
+        assert refused(lambda text=text: Plan.from_json(text))
+    others = (
+        json.dumps({**tree, "format": 2}),
+        json.dumps({**tree, "id": "0" * 16}),
+        stated({**tree, "routers": tree["routers"][:-1]}),
+    )
+    for text in others:
+        assert refused(lambda text=text: Plan.from_json(text))
 
 
 # --- making one
@@ -226,7 +228,7 @@ SMALL = replace(DESIGN, seeds=10, seed=4)
 
 @pytest.fixture(scope="module")
 def made():
-    return make(replace(SMALL, seeds=10, routers=10), "torch")
+    return make(replace(SMALL, routers=10), "torch")
 
 
 def test_routers_and_inputs_are_those_of_their_seeds(made):
@@ -239,65 +241,75 @@ def test_routers_and_inputs_are_those_of_their_seeds(made):
         for x, y in zip(router.inputs, router.labels, strict=True):
             (place,) = np.flatnonzero((test.X_test == x).all(1))
             assert test.y_test[place] == y
-        ideal = router.routed.answer(test.X_test, probabilities(router, test.X_test))
-        right.append((ideal.probabilities.argmax(1) == test.y_test).mean())
-    assert min(right) > 0.75  # of other data or other weights they would be near .5
+        X, y = test.X_test[:200], test.y_test[:200]
+        ideal = router.routed.answer(X, probabilities(router, X))
+        right.append((ideal.probabilities.argmax(1) == y).mean())
+    assert min(right) > 0.7  # of other data or other weights they would be near .5
 
 
 def data_of(design, router):
     """The data of a router's seed, made anew."""
     asked = setup(design.seed, design.seeds, design.trials)
-    name, options = "quantum", {"layers": 2}
     cell = Cell(
         DataSpec.parse(design.data, None),
-        name,
-        options,
+        "quantum",
+        {"layers": 2},
         seeds=asked.seeds,
         root=asked.root,
         config=CONFIG,
         trials=asked.trials,
     )
-    return bench_of(cell, "minmax").part(router.seed)
+    return bench_of(cell, Trial().scaler).part(router.seed)
 
 
 def probabilities(router, X):
-    from qmoe.simulate import reference
-
     routed = router.routed
     return reference.probabilities(routed.circuit, routed.angles, routed.features(X))
 
 
-def test_inputs_come_in_an_order_that_knows_no_class(made):
-    other = make(replace(made.design, data="moons,noise=0.4"), "torch")
+@pytest.fixture(scope="module")
+def drawn():
+    return make(replace(SMALL, rule="random", inputs=3), "torch")
+
+
+@pytest.fixture(scope="module")
+def noisier():
+    return make(replace(SMALL, rule="random", data="moons,noise=0.4"), "torch")
+
+
+def test_inputs_come_in_an_order_that_knows_no_class(made, noisier):
+    by_seed = {router.seed: router for router in made.routers}
     orders = []
-    for one, two in zip(made.routers, other.routers, strict=True):
-        places = [order(plan.design, r) for plan, r in ((made, one), (other, two))]
-        assert places[0] == places[1] and one.y != two.y or one.X != two.X
-        orders.append(tuple(places[0]))
+    for other in noisier.routers:
+        router = by_seed[other.seed]
+        assert router.X != other.X and router.weights != other.weights
+        orders.append(order(made.design, router))
+        assert order(noisier.design, other) == orders[-1]
     assert len(set(orders)) == len(orders)  # each router has its own
-    fewer = make(replace(made.design, inputs=3, block=3), "torch")
-    for one, two in zip(made.routers, fewer.routers, strict=True):
-        assert one.X[:3] == two.X
 
 
 def order(design, router):
-    test = data_of(design, router)
-    return [np.flatnonzero((test.X_test == x).all(1)).tolist()[0] for x in router.inputs]
+    X = data_of(design, router).X_test
+    return tuple(np.flatnonzero((x == X).all(1)).tolist()[0] for x in router.inputs)
 
 
-def test_routers_are_picked_by_rule_and_never_by_result(made):
-    first = make(replace(SMALL, routers=8), "torch")
-    assert first.routers == made.routers[:8]
-    drawn = make(replace(SMALL, routers=8, rule="random"), "torch")
-    assert drawn == make(replace(SMALL, routers=8, rule="random"), "torch")
-    assert set(drawn.routers) if False else True
-    positions = [router.seed for router in drawn.routers]
-    assert positions == sorted(positions) and positions != [r.seed for r in first.routers]
+def test_routers_are_picked_by_rule_and_never_by_result(made, drawn, noisier):
+    seeds = [router.seed for router in made.routers]
+    picked = [router.seed for router in drawn.routers]
+    assert len(picked) == 8 and set(picked) < set(seeds) and picked == sorted(picked)
+    assert picked != seeds[:8]
+    assert [router.seed for router in noisier.routers] == picked  # other results, the same ones
     by_seed = {router.seed: router for router in made.routers}
-    assert all(by_seed[router.seed] == router for router in drawn.routers)
-    # other results, the same routers
-    worse = make(replace(SMALL, routers=8, rule="random", data="moons,noise=0.4"), "torch")
-    assert [router.seed for router in worse.routers] == positions
+    for router in drawn.routers:
+        whole = by_seed[router.seed]
+        assert (router.model, router.weights) == (whole.model, whole.weights)
+        assert (router.X, router.y) == (whole.X[:3], whole.y[:3])  # fewer are the first of more
+
+
+def test_all_of_them_are_the_first(drawn):
+    first = make(replace(SMALL, inputs=3), "torch")
+    assert [router.seed for router in first.routers] == list(setup(4, 10, 1).seeds)[:8]
+    assert first.id != drawn.id
 
 
 def test_more_inputs_than_test_rows_are_refused():

@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,10 @@ class Service:
         device: Its state, such as {"status": "internal"}; usage: the instance's.
         shots: How many fewer shots of each row are returned.
         fail: Words with which new jobs fail. hold, slow, late, twice: see `tests.services.web`.
-        seconds: What a job is charged, 2 unless said; backend: where jobs say they ran.
+        seconds: What a job is charged, 2 unless said; metrics: what stands in place of that.
+        backend: Where jobs say they ran.
+        answer: What is different in the reply to a new job.
+        page: Most jobs of one reply to a search; more: how many too many it counts.
     """
 
     key: str
@@ -131,20 +135,15 @@ class Service:
             case "POST", ["jobs"]:
                 return self.create(json.loads(body), json.loads(body, cls=RuntimeDecoder))
             case "GET", ["jobs"]:
-                tags = set(parse_qs(query).get("tags", []))
-                tagged = [job for job in self.jobs.values() if tags <= set(job["tags"])]
-                found = listed(tagged, self.behaviour)
-                asked = parse_qs(query)
-                first, most = (int(asked.get(key, ["0"])[0]) for key in ("offset", "limit"))
-                page = found[first : first + most] if most else found[first:]
-                return {"jobs": page, "count": len(found), "limit": most, "offset": first}
+                return self.search(parse_qs(query))
             case "GET", ["jobs", name] if name in self.jobs:
                 job = self.jobs[name]
                 waiting = job["status"] == "Completed" and queued(job, self.behaviour)
                 return job | ({"state": {"status": "Queued"}} if waiting else {})
             case "GET", ["jobs", name, "metrics"] if name in self.jobs:
                 usage = {"qpu_charge_time_seconds": self.behaviour.get("seconds", 2)}
-                return {"timestamps": {}, "usage": usage | {"status": "done"}}
+                usage = self.behaviour.get("metrics", usage | {"status": "done"})
+                return {"timestamps": {}, "usage": usage}
             case "GET", ["jobs", name, "results"] if name in self.jobs:
                 return self.behaviour.get("results", self.results.get(name, "no results"))
             case "POST", ["jobs", name, "cancel"] if name in self.jobs:
@@ -183,7 +182,7 @@ class Service:
             "rows": 0,
             "status": state["status"],
             "program": {"id": sent["program_id"]},
-            "created": "2026-11-01T00:00:00Z",
+            "created": datetime.now(UTC).isoformat(),
             "tags": sent["tags"],
             "cost": sent["cost"],
         }
@@ -195,7 +194,21 @@ class Service:
             raise LostReplyError
         if status := self.behaviour.get("after"):
             raise RefusalError(status, "the gateway gave up")
-        return {"id": name, "backend": sent["backend"]}
+        return {"id": name, "backend": sent["backend"]} | self.behaviour.get("answer", {})
+
+    def search(self, asked: dict[str, list[str]]) -> dict[str, Any]:
+        """One page of the jobs with all of the tags."""
+        tags, after = set(asked.get("tags", [])), asked.get("created_after", [""])[0]
+        tagged = [
+            job
+            for job in self.jobs.values()
+            if tags <= set(job["tags"]) and job["created"] >= after  # both in UTC
+        ]
+        found = listed(tagged, self.behaviour)
+        first, most = (int(asked.get(key, ["0"])[0]) for key in ("offset", "limit"))
+        most = min(most or len(found), self.behaviour.get("page", 200))
+        count = len(found) + self.behaviour.get("more", 0)
+        return {"jobs": found[first : first + most], "count": count, "limit": most}
 
 
 def access_token() -> dict[str, Any]:
