@@ -327,10 +327,12 @@ class Driver:
 
     def _answers(self, jobs: Sequence[JobRow]) -> Iterator[_Answer]:
         """What the vendor says of each job; several at a time where its client allows."""
-        workers = AT_ONCE if getattr(self.backend, "parallel", False) else 1
-        with ThreadPoolExecutor(workers) as pool:
-            for k in range(0, len(jobs), 8 * workers):  # what was fetched is soon stored
-                yield from pool.map(self._answer, jobs[k : k + 8 * workers])
+        if not getattr(self.backend, "parallel", False):
+            yield from map(self._answer, jobs)
+            return
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            for k in range(0, len(jobs), AT_ONCE):  # what was fetched is stored before more is
+                yield from pool.map(self._answer, jobs[k : k + AT_ONCE])
 
     def _answer(self, job: JobRow) -> _Answer:
         """What the vendor says of a job."""
