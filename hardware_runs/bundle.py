@@ -89,7 +89,7 @@ def unpack(path: Path) -> tuple[Records, dict[str, Any]]:
         if _digest(members[name]) != digest:
             raise _damaged(path, f"{name[:60]} altered")
     plan = Plan.from_json(_text(members, "plan.json", path))
-    schedule = schedule_json.from_json(_text(members, "schedule.json", path))
+    schedule = schedule_json.from_json(_text(members, "schedule.json", path), plan)
     jobs = _tree(members, "jobs.json", path)
     predictions = _tree(members, "predictions.json", path)
     try:

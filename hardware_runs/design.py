@@ -6,8 +6,9 @@ Everything in it is part of a plan's id, but for the description.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,6 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from backends.mitigation import load as mitigation
+from qmoe.angles import finite, whole
 from qmoe.errors import InputError, unknown
 from qmoe.rundir import read_bounded
 
@@ -75,6 +77,11 @@ class Design:
         """How many blocks a repeat has."""
         return -(-self.inputs // self.block)
 
+    @property
+    def circuits(self) -> int:
+        """At least so many executions, all repeats together."""
+        return self.routers * self.inputs * self.count * len(self.treatments)
+
     def to_dict(self) -> dict[str, Any]:
         """JSON values, defaults and the description left out."""
         tree = {}
@@ -93,15 +100,18 @@ class Design:
         """
         try:
             given = {**tree}
-            every, count = given.pop("every", 0.0), given.pop("count", 1)
-            made = _File.model_validate({"format": FORMAT, **given}).design()
+            every = finite(given.pop("every", 0.0), "seconds between repeats")
+            count = whole(given.pop("count", 1), "number of repeats", 1)
+            made = replace(
+                _File.model_validate({"format": FORMAT, **given}).design(), every=every, count=count
+            )
         except (ValidationError, TypeError) as error:
             raise InputError(
                 got="a plan whose design cannot be read", expected="what was written", do=_DO
             ) from error
-        if not 0 <= float(every) < 1e9 or not 1 <= int(count) <= 99_999:
+        if not 0 <= every < 1e9 or made.circuits > MOST_EXECUTIONS or "repeats" in given:
             raise InputError(got="a plan with other repeats", expected="every, count", do=_DO)
-        return cls(**{**asdict(made), "every": float(every), "count": int(count)})
+        return made
 
 
 _DO = "restore the plan from where it was stored"
@@ -110,7 +120,7 @@ _DO = "restore the plan from where it was stored"
 class _File(BaseModel):
     """What a suite file holds."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
     format: Literal[1]
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,40}$")]
@@ -122,10 +132,12 @@ class _File(BaseModel):
     trials: Annotated[int, Field(ge=1, le=100)] = 1
     routers: Annotated[int, Field(ge=FEWEST_ROUTERS, le=1000)] = 8
     rule: Literal["all", "random"] = "all"
-    inputs: Annotated[int, Field(ge=1, le=10_000)] = 20
+    inputs: Annotated[int, Field(ge=2, le=10_000)] = 20  # one cannot be shuffled
     block: Annotated[int, Field(ge=1, le=10_000)] = 10
     shots: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
-    treatments: Annotated[tuple[str, ...], Field(min_length=1, max_length=20)] = ("none",)
+    treatments: Annotated[tuple[str, ...], Field(strict=False, min_length=1, max_length=20)] = (
+        "none",
+    )
     nulls: Annotated[int, Field(ge=1, le=1000)] = 1
     repeats: str = "every=0s,count=1"
     primary: str = "none"
@@ -156,8 +168,10 @@ class _File(BaseModel):
             raise ValueError(f"got {text!r}; expected every=1h,count=24 (units s, m, h, d)")
         return text
 
-    def design(self) -> Design:
+    def design(self, line: Callable[[str], str] = lambda key: "") -> Design:
         """The same as a value.
+
+        line: Where a key stands, as it is said in errors.
 
         Raises:
             InputError: Fields that do not go together.
@@ -165,31 +179,27 @@ class _File(BaseModel):
         found = _REPEATS.fullmatch(self.repeats)
         assert found is not None
         values = self.model_dump(exclude={"format", "repeats"})
-        made = Design(
-            **values, every=float(found[1]) * UNITS[found[2]] if found else 0.0, count=int(found[3])
-        )
-        for wrong, got, expected in (
-            (
-                made.routers > made.seeds,
-                f"routers = {made.routers}",
-                f"at most seeds = {made.seeds}",
-            ),
-            (made.block > made.inputs, f"block = {made.block}", f"at most inputs = {made.inputs}"),
-            (made.nulls > made.block, f"nulls = {made.nulls}", f"at most block = {made.block}"),
+        made = Design(**values, every=float(found[1]) * UNITS[found[2]], count=int(found[3]))
+        for wrong, key, expected in (
+            (made.routers > made.seeds, "routers", f"at most seeds = {made.seeds}"),
+            (made.block > made.inputs, "block", f"at most inputs = {made.inputs}"),
+            (made.nulls > made.block, "nulls", f"at most block = {made.block}"),
             (
                 made.primary not in made.treatments,
-                f"primary = {made.primary!r}",
+                "primary",
                 f"one of the treatments {', '.join(made.treatments)}",
             ),
             (
-                made.routers * made.inputs * made.count * len(made.treatments) > MOST_EXECUTIONS,
-                "more circuits than a ledger should hold",
-                f"at most {MOST_EXECUTIONS:,} circuits",
+                made.circuits > MOST_EXECUTIONS,
+                "inputs",
+                f"at most {MOST_EXECUTIONS:,} circuits of all routers, treatments and repeats",
             ),
         ):
             if wrong:
                 raise InputError(
-                    got=f"suite {made.name} with {got}", expected=expected, do="correct the file"
+                    got=f"suite {made.name}{line(key)} with {key} = {getattr(made, key)!r}",
+                    expected=expected,
+                    do="correct the file",
                 )
         return made
 
@@ -216,7 +226,7 @@ def load(name: str) -> Design:
     else:
         raise unknown("suite", name, shipped())
     try:
-        return _File.model_validate(tomlkit.parse(text).unwrap()).design()
+        return _File.model_validate(tomlkit.parse(text).unwrap()).design(partial(_line, text))
     except TOMLKitError as error:
         raise InputError(
             got=f"suite {name} that is not TOML ({error})",

@@ -100,7 +100,7 @@ def scheduled(ledger: Ledger, plan: Plan, backend: Backend, *, keep: bool) -> Sc
         ledger.add_schedule(plan.id, schedule_json.to_json(made))
         stored = ledger.schedule(plan.id)
         assert stored is not None
-    return schedule_json.from_json(stored)
+    return schedule_json.from_json(stored, plan)
 
 
 def today(schedule: Schedule, backend: Backend) -> Schedule:

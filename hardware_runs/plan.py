@@ -49,12 +49,21 @@ class PlannedRouter:
         """The router apart from any simulator.
 
         Raises:
-            InputError: A model that is none, or other numbers than it has.
+            InputError: A model that is none, other numbers than it has, or inputs that it cannot
+                take.
         """
-        model = ModelSpec.from_dict(self.model).build()
-        weights = np.array(self.weights, dtype=np.float64)
-        if len(weights) != sum(model.sizes):
+        weights, X = np.array(self.weights, dtype=np.float64), self.inputs
+        try:
+            spec = ModelSpec.from_dict(self.model)
+            # The experts alone have so many: a text must not choose how large a router we build.
+            fewest = spec.num_experts * spec.num_classes * (spec.num_features + 1)
+            model = spec.build() if len(weights) >= fewest else None
+        except TypeError as error:
+            raise _damaged(f"a router that is none ({error})"[:200]) from error
+        if model is None or len(weights) != sum(model.sizes):
             raise _damaged(f"a router with {len(weights)} weights")
+        if X.ndim != 2 or X.shape[1] != spec.num_features or max(self.y) >= spec.num_classes:
+            raise _damaged("inputs or classes that its routers have not")
         return RoutedCircuit(model, weights)
 
     @cached_property
@@ -147,15 +156,17 @@ class Plan:
                 routers=tuple(map(PlannedRouter.from_dict, tree["routers"])),
             )
             stated = tree["id"]
+            if len(plan.routers) != plan.design.routers or stated != plan.id:
+                raise _damaged("another content than its id says")
+            if {(len(r.X), len(r.y)) for r in plan.routers} != {(plan.design.inputs,) * 2}:
+                raise _damaged("other inputs than its design has")
+            if len({router.routed.circuit for router in plan.routers}) != 1:
+                raise _damaged("routers of different circuits")
         except InputError:
             raise
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            raise _damaged(f"{type(error).__name__}: {error}"[:200]) from error
-        shapes = {(r.inputs.ndim, len(r.X), len(r.y)) for r in plan.routers}
-        if shapes != {(2, plan.design.inputs, plan.design.inputs)}:
-            raise _damaged("other inputs than its design has")
-        if len(plan.routers) != plan.design.routers or stated != plan.id:
-            raise _damaged("another content than its id says")
+            text = " ".join(f"{type(error).__name__}: {error}".split())
+            raise _damaged(text[:200]) from error
         return plan
 
     def _content(self) -> dict[str, Any]:

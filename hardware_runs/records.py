@@ -79,7 +79,7 @@ def records(ledger: Ledger, plan_id: str) -> Records:
     counts = ledger.counts(plan.id)
     return Records(
         plan=plan,
-        schedule=schedule_json.from_json(text),
+        schedule=schedule_json.from_json(text, plan),
         rows=tuple(_rows(jobs, counts)),
         jobs=tuple(map(_job, jobs)),
         predictions=tuple(

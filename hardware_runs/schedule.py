@@ -123,7 +123,7 @@ def arrange(plan: Plan, backend: Backend) -> Schedule:
     sentinels = [
         made.add(name, circuit, ideal) for name, circuit, ideal in _sentinels(compiled, design)
     ]
-    executions = tuple(_executions(plan, made.items, expansions, sentinels))
+    executions = tuple(executed(plan, expansions, sentinels))
     return Schedule(compiled, tuple(made.items), expansions, executions)
 
 
@@ -202,12 +202,13 @@ def programs(plan: Plan, schedule: Schedule, chunk: Chunk) -> tuple[Program, ...
     return tuple(found)
 
 
-def _executions(
-    plan: Plan,
-    items: Sequence[Item],
-    expansions: Mapping[str, Sequence[tuple[int, Run]]],
-    sentinels: Sequence[int],
+def executed(
+    plan: Plan, expansions: Mapping[str, Sequence[tuple[int, Run]]], sentinels: Sequence[int]
 ) -> Iterator[Execution]:
+    """All executions of one repeat, by block, in an order drawn from the seed.
+
+    sentinels: The items that are none of any treatment.
+    """
     design = plan.design
     count = len(plan.routers)
     data = sorted({k for runs in expansions.values() for k, run in runs if not run.single})
@@ -295,7 +296,7 @@ def _sentinels(
 
 def _label(run: Run) -> str:
     if run.role == "data":
-        return "data" if run.scale == 1 and not run.label else f"data {run.label or run.scale:}"
+        return "data" if run.scale == 1 else f"data, {run.scale:g} times the gates"
     return f"{' '.join(run.path)} {run.label}".strip() or run.role
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 from backends.base import Compiled
 from backends.mitigation import Run
-from hardware_runs.schedule import KINDS, Execution, Item, Schedule
+from hardware_runs.plan import Plan
+from hardware_runs.schedule import KINDS, Execution, Item, Schedule, executed
 from qmoe.angles import finite, whole
 from qmoe.errors import InputError
 from qmoe.serial import circuit_from_dict, circuit_to_dict
@@ -34,11 +37,13 @@ def to_json(schedule: Schedule) -> str:
     return json.dumps(tree, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def from_json(text: str) -> Schedule:
+def from_json(text: str, plan: Plan | None = None) -> Schedule:
     """The schedule in a JSON text; the text is not trusted.
 
+    plan: Whose schedule it has to be.
+
     Raises:
-        InputError: It is none.
+        InputError: It is none, or one of another plan.
     """
     if len(text) > MAX_CHARACTERS:
         raise _damaged(f"{len(text)} characters")
@@ -57,13 +62,48 @@ def from_json(text: str) -> Schedule:
         )
     except InputError:
         raise
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError) as error:
+    except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
+        raise _damaged(f"{type(error).__name__}: {error}"[:200]) from error
+    except RecursionError as error:
         raise _damaged(f"{type(error).__name__}: {error}"[:200]) from error
     used = [item for runs in made.expansions.values() for item, _ in runs]
     used += [each.item for each in made.executions]
     if not used or not 0 <= min(used) <= max(used) < len(made.items):
         raise _damaged("items that are not there")
+    outcomes = made.compiled.num_outcomes
+    for item in made.items:
+        if item.compiled.num_outcomes != outcomes:
+            raise _damaged("circuits that measure differently")
+        ideal = item.ideal
+        if ideal is not None and (
+            len(ideal) != outcomes or min(ideal) < 0 or abs(sum(ideal) - 1) > 1e-6
+        ):
+            raise _damaged("a sentinel whose answer is no distribution")
+    for each in made.executions:
+        if (each.kind == "sentinel") != (made.items[each.item].ideal is not None):
+            raise _damaged("a sentinel without an answer")
+    if plan is not None:
+        _check(made, plan)
     return made
+
+
+def _check(schedule: Schedule, plan: Plan) -> None:
+    """Refuses a schedule whose executions are not those of the plan, whatever their order."""
+    if tuple(sorted(schedule.expansions)) != tuple(sorted(plan.design.treatments)):
+        raise _damaged("other treatments than its plan has")
+    sentinels = [k for k, item in enumerate(schedule.items) if item.ideal is not None]
+    expected = Counter(map(_told, executed(plan, schedule.expansions, sentinels)))
+    if Counter(map(_told, schedule.executions)) != expected:
+        raise _damaged("other executions than its plan has")
+    for each in schedule.executions:
+        if each.kind == "null: shuffled" and not 0 <= each.source < plan.design.inputs:
+            raise _damaged("inputs that its plan does not have")
+
+
+def _told(execution: Execution) -> Execution:
+    """What the plan says of an execution: all but which input a shuffled router sees."""
+    shuffled = execution.kind == "null: shuffled"
+    return replace(execution, source=-1) if shuffled else execution
 
 
 def _item(item: Item) -> dict[str, Any]:

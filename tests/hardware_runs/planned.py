@@ -22,7 +22,7 @@ def refused(call: Callable[[], object]) -> str:
         call()
     except InputError as error:
         text = str(error)
-        if "\n" in text or len(text) > 700:
+        if "\n" in text or len(text) > 5000:
             raise AssertionError(text) from error
         return text
     return ""
