@@ -108,7 +108,7 @@ def answers(
         QmoeError: Its calibration cannot be inverted.
     """
     design, routers = plan.design, range(len(plan.routers))
-    runs = _runs(plan, schedule, treatment)
+    expansion = runs(plan, schedule, treatment)
     rows = tuple(
         row
         for block in kept
@@ -116,7 +116,7 @@ def answers(
     )
     data, singles = _places(schedule, kept)
     values, shots, circuits = [], 0, 0
-    for number, (item, run) in enumerate(runs):
+    for number, (item, run) in enumerate(expansion):
         asked = run.shots(design.shots, len(routers) * len(rows))
         key = (design.seed, THIN, repeat, _number(treatment), number)
         if run.single:
@@ -133,7 +133,7 @@ def answers(
         values.append(taken / taken.sum(1, keepdims=True))
     technique = Plain() if FOLD.fullmatch(treatment) else mitigation(treatment)
     job = Job(schedule.compiled, None, True, schedule.compiled.spec)
-    quasi = combined(technique.on(job), [run for _, run in runs], values)
+    quasi = combined(technique.on(job), [run for _, run in expansion], values)
     probabilities = project(quasi)
     shape = (len(routers), len(rows), quasi.shape[1])
     return Answers(
@@ -143,7 +143,7 @@ def answers(
         clipped=float(total_variation(quasi, probabilities).mean()),
         shots=shots,
         circuits=circuits,
-        gamma=sum(abs(run.coefficient) for _, run in runs if run.role == "data"),
+        gamma=sum(abs(run.coefficient) for _, run in expansion if run.role == "data"),
     )
 
 
@@ -178,21 +178,25 @@ def thinned(counts: Counts, shots: int, key: tuple[int, ...]) -> Counts:
     return out
 
 
-def _runs(plan: Plan, schedule: Schedule, treatment: str) -> list[tuple[int, Run]]:
-    """The runs of a treatment with their items; of others than the plan's, where they fit."""
+def runs(plan: Plan, schedule: Schedule, treatment: str) -> list[tuple[int, Run]]:
+    """The runs of a treatment with their items; of others than the plan's, where they fit.
+
+    Raises:
+        InputError: No such treatment, or one whose circuits were not measured.
+    """
     if treatment in schedule.expansions:
         return list(schedule.expansions[treatment])
     job = Job(schedule.compiled, None, True, schedule.compiled.spec)
     known = {item.circuit.digest: k for k, item in enumerate(schedule.items) if item.ideal is None}
-    runs = expanded(treatment, job, plan.design)
-    missing = [run for run in runs if run.circuit.digest not in known]
+    found = expanded(treatment, job, plan.design)
+    missing = [run for run in found if run.circuit.digest not in known]
     if missing:
         raise InputError(
             got=f"treatment {treatment!r}, {len(missing)} circuits of which were not measured",
             expected=f"one of {', '.join(schedule.expansions)}, or one that needs no others",
             do="plan an experiment with it",
         )
-    return [(known[run.circuit.digest], run) for run in runs]
+    return [(known[run.circuit.digest], run) for run in found]
 
 
 def _places(

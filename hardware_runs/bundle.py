@@ -14,10 +14,12 @@ No credentials are in it, and nothing that is not also in the ledger.
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,12 +30,14 @@ from hardware_runs.export import table, write
 from hardware_runs.plan import Plan
 from hardware_runs.records import Records, Row
 from hardware_runs.rescore import rescore
+from hardware_runs.schedule import Schedule
 from qmoe.errors import InputError
 
 FORMAT = 1
 MANIFEST = "manifest.json"
 MAX_MEMBERS = 2000
 MAX_BYTES = 512 * 2**20
+MAX_COUNT = 10**9
 STILL = (1980, 1, 1, 0, 0, 0)  # equal contents give equal archives
 
 
@@ -80,8 +84,8 @@ def unpack(path: Path) -> tuple[Records, dict[str, Any]]:
     """
     members = _members(path)
     manifest = _tree(members, MANIFEST, path)
-    if manifest.get("format") != FORMAT:
-        raise _damaged(path, f"format {manifest.get('format')!r}"[:60])
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise _damaged(path, "a manifest of another format")
     stated = manifest.get("sha256")
     if not isinstance(stated, dict) or set(stated) != set(members) - {MANIFEST}:
         raise _damaged(path, "other members than its manifest has")
@@ -90,13 +94,14 @@ def unpack(path: Path) -> tuple[Records, dict[str, Any]]:
             raise _damaged(path, f"{name[:60]} altered")
     plan = Plan.from_json(_text(members, "plan.json", path))
     schedule = schedule_json.from_json(_text(members, "schedule.json", path), plan)
-    jobs = _tree(members, "jobs.json", path)
-    predictions = _tree(members, "predictions.json", path)
+    jobs = _records(members, "jobs.json", path)
+    predictions = _records(members, "predictions.json", path)
+    table = _text(members, "counts.csv", path)
     try:
-        rows = _rows(_text(members, "counts.csv", path), len(schedule.executions))
+        rows = _rows(table, schedule)
         measured = {row.job for row in rows}
-        used = {job["source"] for job in jobs if job["job"] in measured and job["source"]}
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+        used = {str(job["source"]) for job in jobs if job["job"] in measured and job["source"]}
+    except (ValueError, KeyError, TypeError, csv.Error) as error:
         raise _damaged(path, f"records that cannot be read ({type(error).__name__})") from error
     found = Records(
         plan=plan,
@@ -119,13 +124,16 @@ def _members(path: Path) -> dict[str, bytes]:
             if len(set(names)) < len(names):
                 raise _damaged(path, "a member twice")
             return {name: archive.read(name) for name in names}
-    except (OSError, zipfile.BadZipFile, RuntimeError, EOFError, NotImplementedError) as error:
+    except _NO_ARCHIVE as error:
         why = getattr(error, "strerror", None) or error
         raise InputError(
             got=f"{path} ({why})",
             expected="what `qmoe hardware export --bundle` wrote",
             do="check the path, or copy it again",
         ) from error
+
+
+_NO_ARCHIVE = (OSError, RuntimeError, EOFError, UnicodeError, zipfile.BadZipFile, zlib.error)
 
 
 def _text(members: Mapping[str, bytes], name: str, path: Path) -> str:
@@ -143,17 +151,22 @@ def _tree(members: Mapping[str, bytes], name: str, path: Path) -> Any:
         raise _damaged(path, f"{name} that is no JSON") from error
 
 
-def _rows(text: str, executions: int) -> tuple[Row, ...]:
-    import csv
+def _records(members: Mapping[str, bytes], name: str, path: Path) -> list[dict[str, Any]]:
+    found = _tree(members, name, path)
+    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+        raise _damaged(path, f"{name} that is no list of records")
+    return found
 
+
+def _rows(text: str, schedule: Schedule) -> tuple[Row, ...]:
     found: dict[tuple[str, int, int], dict[int, int]] = {}
     for line in csv.DictReader(io.StringIO(text)):
         execution = int(line["execution"])
-        if not 0 <= execution < executions:
+        if not 0 <= execution < len(schedule.executions):
             raise ValueError("an execution that is not there")
         key = line["job"], int(line["repeat"]), execution
         outcome, count = int(line["outcome"]), int(line["count"])
-        if outcome < 0 or count < 1:
+        if not 0 <= outcome < schedule.compiled.num_outcomes or not 1 <= count <= MAX_COUNT:
             raise ValueError("a count that cannot be")
         found.setdefault(key, {})[outcome] = count
     return tuple(Row(*key, counts) for key, counts in found.items())

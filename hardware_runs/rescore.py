@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from hardware_runs.answers import Answers, Block, Measured, answers, blocks, null_answers
+from hardware_runs.answers import Answers, Block, Measured, answers, blocks, null_answers, runs
 from hardware_runs.drift import change_points
 from hardware_runs.outcome import Null, Outcome, Primary, Repeat, Told, Treated
 from hardware_runs.plan import Plan, PlannedRouter
@@ -42,6 +42,8 @@ def rescore(
     """
     design = plan.design
     names = list(dict.fromkeys([*(treatments or design.treatments), design.primary]))
+    for name in names:
+        runs(plan, schedule, name)  # what was not measured is refused before anything is scored
     asked = exact or ExactAnswers(plan)
     told: dict[str, list[tuple[Answers, tuple[Told, ...]]]] = {name: [] for name in names}
     repeats: list[Repeat] = []
@@ -56,6 +58,7 @@ def rescore(
             departures.append(f"repeat {number} does not count: no block of it is whole and sound")
             continue
         counted.append((number, kept))
+        here = len(told[design.primary])
         for name in names:
             try:
                 given = answers(plan, schedule, measured, number, kept, name)
@@ -63,7 +66,7 @@ def rescore(
                 departures.append(f"{name} in repeat {number}: {error}")
                 continue
             told[name].append((given, asked.told(given, design.shots)))
-        if told[design.primary]:
+        if len(told[design.primary]) > here:
             repeats.append(_repeat(asked, number, found, kept, *told[design.primary][-1]))
     departures += [
         f"block {each.block} of repeat {each.repeat} is left out: {each.left_out}"
@@ -220,16 +223,16 @@ def _primary(
     """The registered comparison, if anything counts.
 
     Of N answers without a single difference, up to 3 / N may differ all the same (the rule of
-    three at 95 %): where that is more than the margin, nothing is decided, however equal the
-    routers look.
+    three at 95 %): where that is more than the margin, routers that look equal decide nothing. A
+    difference that is found is one, from however few answers.
     """
     if found is None:
         return None
     answered = len(plan.routers) * sum(len(given.rows) for given, _ in made)
-    few = 0 < plan.design.margin < 3 / answered
     a, b = (np.array([getattr(each, name) for each in found.by_router]) for name in _PAIR)
     sample = Sample(plan.target, a, b, "checkpoints on a device", tuned=True)
     (verdict,) = judge([sample], margin=plan.design.margin)
+    few = 0 < plan.design.margin < 3 / answered and verdict.word not in ("better", "worse")
     return Primary(
         treatment=plan.design.primary,
         word="inconclusive (n too small)" if few else verdict.word,

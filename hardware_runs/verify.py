@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from hardware_runs.bundle import figures, unpack
-from qmoe.errors import QmoeError
+from qmoe.errors import InputError, QmoeError
 
 CLOSE = 1e-9
 """How far figures may differ between machines."""
+HUGE = 10**300  # a whole number beyond that has no float
 SHOWN = 10
+_SENSELESS = (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,17 @@ def verify(path: Path) -> Verified:
         InputError: No bundle, or one that was altered.
     """
     records, stated = unpack(path)
-    found = dict(_leaves(figures(records), ""))
+    try:
+        computed = figures(records)
+    except QmoeError:
+        raise
+    except _SENSELESS as error:  # its parts are sound, but do not belong together
+        raise InputError(
+            got=f"bundle {path} whose counts cannot be scored ({type(error).__name__})",
+            expected="what `qmoe hardware export --bundle` wrote",
+            do="copy it again",
+        ) from error
+    found = dict(_leaves(computed, ""))
     told = dict(_leaves(stated, ""))
     differences = [
         f"{name}: stated {told.get(name)!r}, found {found.get(name)!r}"
@@ -93,7 +105,11 @@ def _leaves(tree: Any, name: str) -> Iterator[tuple[str, Any]]:
 
 
 def _agree(a: Any, b: Any) -> bool:
-    numbers = [isinstance(value, (int, float)) and not isinstance(value, bool) for value in (a, b)]
-    if all(numbers):
+    if _number(a) and _number(b):
         return bool(abs(a - b) <= CLOSE)
     return bool(a == b)
+
+
+def _number(value: Any) -> bool:
+    known = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return known and abs(value) < HUGE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -247,16 +248,14 @@ def test_members_are_never_written_anywhere(members, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     outside = {"../../out.txt": b"x", "/tmp/qmoe-out.txt": b"x", "..\\out.txt": b"x"}
     path = zipped(tmp_path / "b.zip", {**members, **outside})
-    try:
+    with contextlib.suppress(InputError):
         verify(path)
-    except InputError:
-        pass
     assert sorted(tmp_path.iterdir()) == [path]
     assert not (tmp_path / "../../out.txt").exists()
 
 
 def test_a_member_twice_is_refused(members, tmp_path):
-    with (
+    with (  # noqa: PT031
         pytest.warns(UserWarning, match="Duplicate"),
         zipfile.ZipFile(tmp_path / "b.zip", "w") as archive,
     ):
@@ -289,7 +288,7 @@ def damaged(bundle, tmp_path, places):
     try:
         found, stated = unpack(path)
     except InputError as error:
-        assert "\n" not in str(error)
+        assert "\n" not in str(error)  # noqa: PT017
         return "refused"
     # dates and the like
     assert found.plan == PLAN and found.rows == RECORDS.rows and stated == STATED
@@ -346,7 +345,7 @@ def harmless(members, name, seed):
     try:
         found = verify(made)
     except QmoeError as error:
-        assert "\n" not in str(error) and len(str(error)) < 1000
+        assert "\n" not in str(error) and len(str(error)) < 1000  # noqa: PT017
     else:
         assert "\n" not in "".join(found.lines())
 
@@ -356,14 +355,14 @@ READ = [name for name in MEMBERS if not name.endswith(".qasm")]
 
 @pytest.mark.parametrize("name", READ)
 def test_a_bundle_made_to_do_harm_is_verified_or_refused(unchecked, members, name):
-    for seed in range(12):
+    for seed in range(8):
         harmless(members, name, seed)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", READ)
 def test_bundles_made_to_do_harm_are_verified_or_refused(unchecked, members, name):
-    for seed in range(12, 600):
+    for seed in range(8, 600):
         harmless(members, name, seed)
 
 
@@ -371,7 +370,9 @@ def test_parts_that_do_not_belong_together_are_refused(members, tmp_path):
     path = tmp_path / "b.zip"
     schedule = tree_of(members, "schedule.json")
     del schedule["items"][-1]["ideal"][-1]
-    refused(zipped(path, {**members, "schedule.json": json.dumps(schedule).encode()}), "scored")
+    refused(
+        zipped(path, {**members, "schedule.json": json.dumps(schedule).encode()}), "distribution"
+    )
     for name in ("jobs.json", "predictions.json"):
         for text in ("1", "null", "{}", "[1]"):
             refused(zipped(path, {**members, name: text.encode()}), "no list of records")

@@ -51,7 +51,7 @@ def test_an_interval_holds_as_many_experiments_as_it_promises(noisy, unchecked):
     plan, schedule = noisy
     repeats, rank = 39, 1  # 2 of 40 places are outside
     found = predict_plan(plan, schedule, seed=3, repeats=repeats)["treatments"]
-    rng, times, exact = np.random.default_rng(4), 80, ExactAnswers(plan)
+    rng, times, exact = np.random.default_rng(4), 50, ExactAnswers(plan)
     chances = probabilities(plan, schedule)
     inside = {(name, figure): 0 for name in found for figure in FIGURES}
     below = dict.fromkeys(inside, 0)
@@ -67,7 +67,7 @@ def test_an_interval_holds_as_many_experiments_as_it_promises(noisy, unchecked):
         assert count >= held.ppf(1e-4), (name, figure)
         if figure == "distance":  # continuous, so that it is not held more often either
             assert count <= held.ppf(1 - 1e-4)
-            assert 0.3 * times < below[name, figure] < 0.7 * times
+            assert 0.2 * times < below[name, figure] < 0.8 * times
 
 
 def test_predictions_are_of_their_seed_and_calibration(noisy, unchecked):

@@ -290,7 +290,7 @@ def test_thinning_takes_exactly_the_budget(row, shots, seed):
     table = np.array([row, row[::-1]])
     found = thinned(table, shots, (seed, 1))
     assert (found.sum(1) == np.minimum(table.sum(1), shots)).all()
-    assert (0 <= found).all() and (found <= table).all()
+    assert (found >= 0).all() and (found <= table).all()
     if sum(row) <= shots:
         assert (found == table).all()
     assert (found == thinned(table, shots, (seed, 1))).all()
@@ -508,7 +508,7 @@ def test_a_repeat_whose_calibration_cannot_be_inverted_has_no_place_in_the_serie
     schedule, measured = simulated(plan)
     for (repeat, k), counts in measured.items():
         if repeat == 1 and schedule.executions[k].kind == "single":
-            counts[:] = 10  # a coin for each bit
+            counts[:] = 40, 0, 0, 0  # whatever was prepared
     found = rescore(plan, schedule, measured)
     assert [each.number for each in found.repeats] == [0, 2]
     assert [text[:20] for text in found.departures] == ["readout in repeat 1:"]
