@@ -6,6 +6,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,27 @@ def words(text: object, most: int = 300) -> str:
     """A vendor's message on one line, cut where it gets long."""
     line = " ".join(str(text).split())
     return line if len(line) <= most else f"{line[:most]}..."
+
+
+def spent(**moments: Any) -> dict[str, float]:
+    """Seconds between pairs of moments (datetimes or ISO 8601) by name; without the unknown ones.
+
+    >>> spent(queue=("2026-01-01T00:00:00Z", "2026-01-01T00:01:30Z"), device=(None, None))
+    {'queue': 90.0}
+    """
+    found = {}
+    for name, pair in moments.items():
+        try:
+            start, end = (
+                moment if isinstance(moment, datetime) else datetime.fromisoformat(moment)
+                for moment in pair
+            )
+            seconds = (end - start).total_seconds()
+        except (TypeError, ValueError):  # not told, or not in a form that can be trusted
+            continue
+        if seconds >= 0:
+            found[name] = seconds
+    return found
 
 
 def rows_of(programs: Sequence[Program]) -> NDArray[np.int64]:

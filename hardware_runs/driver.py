@@ -7,6 +7,7 @@ Whoever comes later looks for the job by its tag before anything is sent again.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -248,6 +249,7 @@ class Driver:
         Raises:
             BusyError, CredentialsError: Nothing was accepted; the job is planned again.
         """
+        started = time.perf_counter()
         try:
             ref = self._submitted(job, ready)
         except (BusyError, CredentialsError) as error:
@@ -266,6 +268,8 @@ class Driver:
             self.tell(f"{job.key}: {error}; looking for it")
             return self._settle(job)
         self.ledger.sent(job.id, ref, self.backend.source)
+        seconds = json.dumps({"sending": time.perf_counter() - started})
+        self.ledger.note(self.plan.id, job.id, "timing", seconds)
         return Counted(sent=1)
 
     def _submitted(self, job: JobRow, ready: Sequence[Any]) -> JobRef:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -94,10 +95,13 @@ def scheduled(ledger: Ledger, plan: Plan, backend: Backend, *, keep: bool) -> Sc
     """
     stored = ledger.schedule(plan.id)
     if stored is None:
+        started = time.perf_counter()
         made = arrange(plan, backend)
+        seconds = time.perf_counter() - started
         if not keep:
             return made
         ledger.add_schedule(plan.id, schedule_json.to_json(made))
+        ledger.note(plan.id, None, "timing", json.dumps({"compiling": seconds}))
         stored = ledger.schedule(plan.id)
         assert stored is not None
     return schedule_json.from_json(stored, plan)

@@ -27,7 +27,7 @@ from backends.braket.prices import Prices
 from backends.braket.prices import prices as prices_of
 from backends.queued import BusyError, Cost, Interval, JobRef, Limits, Program, Status
 from backends.registry import Spec, require
-from backends.remote import rows_of, run_now, within
+from backends.remote import rows_of, run_now, spent, within
 from qmoe.errors import FitError, InputError, QmoeError
 
 if TYPE_CHECKING:
@@ -222,6 +222,11 @@ class Device:
         sets = tasks.takes_sets(self._device.properties)
         high = (ref.rows if sets else 1) * found.task + good * found.shot
         return Cost(Interval(low, high), None, f"computed from {found.note}")
+
+    def times(self, ref: JobRef) -> dict[str, float]:
+        """Seconds from creation to end: Braket does not tell queue and device apart."""
+        created, ended = self._queue.times(ref.id)
+        return spent(queue_and_device=(created, ended))
 
     def _prices(self, file: Path | None) -> Prices | str:
         if file not in self._known:

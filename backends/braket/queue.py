@@ -73,6 +73,11 @@ class Queue:
             asked = {"nextToken": page["nextToken"]}
         raise QmoeError(f"Amazon Braket lists more than {MOST_PAGES} pages of tasks since {since}")
 
+    def times(self, arn: str) -> tuple[Any, Any]:
+        """When a task was created and when it ended, as far as it says."""
+        found = self._ask(arn)
+        return found.get("createdAt"), found.get("endedAt")
+
     def shots(self, arn: str) -> tuple[str, int, int]:
         """State of a task, its shots, and those that succeeded as far as it says."""
         found = self._ask(arn)

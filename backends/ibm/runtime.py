@@ -25,7 +25,7 @@ from backends.ibm.calibration import Calibration
 from backends.ibm.circuits import bindings, to_qiskit
 from backends.queued import Cost, Interval, JobRef, Limits, Program, RefusedError, Status
 from backends.registry import Spec
-from backends.remote import TIMEOUT_SECONDS, rows_of, run_now
+from backends.remote import TIMEOUT_SECONDS, rows_of, run_now, spent
 from qmoe.angles import whole
 from qmoe.errors import InputError, QmoeError, unknown
 
@@ -229,6 +229,17 @@ class Device:
         if seconds is None:
             return None
         return Cost(None, Interval(seconds, seconds), "charged by IBM")
+
+    def times(self, ref: JobRef) -> dict[str, float]:
+        """Seconds in the queue and at work, as far as IBM tells them."""
+        job = self._account.job(ref.id)
+        found = self._account.ask(f"the times of job {ref.id}", job.metrics)
+        stamps = found.get("timestamps") if isinstance(found, dict) else None
+        created, running, finished = (
+            stamps.get(name) if isinstance(stamps, dict) else None
+            for name in ("created", "running", "finished")
+        )
+        return spent(queue=(created, running), device=(running, finished))
 
     def _state(self, ref: JobRef) -> tuple[Any, Status]:
         name = ref.id

@@ -12,6 +12,7 @@ import zipfile
 
 import pytest
 
+from hardware_runs.ledger import Ledger
 from tests.services.loopback import CANARIES, FAMILIES, ROOT, loopback
 
 SUITE = """
@@ -100,6 +101,13 @@ def test_from_the_plan_to_the_report(family, tmp_path):
         service.behave()
         assert set(user.json("hardware", "collect")["jobs"]) == {"done"}
         jobs = user.json("hardware", "status", plan)["jobs"]
+        with Ledger.open(str(tmp_path / "ledger.sqlite")) as ledger:
+            told = [json.loads(e.content) for e in ledger.events() if e.kind == "timing"]
+            stored = [json.loads(e.content) for e in ledger.events() if e.kind == "stored"]
+        assert "compiling" in told[0] and all("fetching" in each["timings"] for each in stored)
+        if family == "ibm":
+            assert {each["timings"]["queue"] for each in stored} == {3600.0}
+            assert {each["timings"]["device"] for each in stored} == {3.0}
         assert {job["source"] for job in jobs} == {"loopback"}
         accepted = [job["id"] for job in service.accepted()]
         assert sorted(accepted) == sorted(job["id"] for job in jobs)

@@ -35,6 +35,11 @@ from tests.services.web import LostReplyError, listed, queued, serve
 
 DEVICE = "ibm_boston"
 ACCESS = "canary-access-token"
+TIMES = {
+    "created": "2026-11-01T00:00:00Z",
+    "running": "2026-11-01T01:00:00Z",
+    "finished": "2026-11-01T01:00:03Z",
+}
 
 
 class RefusalError(Exception):
@@ -143,7 +148,7 @@ class Service:
             case "GET", ["jobs", name, "metrics"] if name in self.jobs:
                 usage = {"qpu_charge_time_seconds": self.behaviour.get("seconds", 2)}
                 usage = self.behaviour.get("metrics", usage | {"status": "done"})
-                return {"timestamps": {}, "usage": usage}
+                return {"timestamps": TIMES, "usage": usage}
             case "GET", ["jobs", name, "results"] if name in self.jobs:
                 return self.behaviour.get("results", self.results.get(name, "no results"))
             case "POST", ["jobs", name, "cancel"] if name in self.jobs:
