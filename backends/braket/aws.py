@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from backends.queued import BusyError, RefusedError
 from backends.registry import require
+from backends.remote import within
 from qmoe.errors import CredentialsError, InputError, QmoeError, UnreachableError
 from qmoe.record import Source
 
@@ -33,6 +34,7 @@ REFUSED = frozenset(
     }
 )
 BUSY = frozenset({"Throttling", "ThrottlingException", "TooManyRequestsException", "SlowDown"})
+SECONDS = 180.0  # what one call may take, the client's own further attempts included
 KEYS = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
 
 
@@ -66,11 +68,13 @@ def session(region: str | None, seconds: float | None = None) -> Any:
     seconds: How long one attempt of a request may take; None: a minute.
 
     Every request for a task carries a client token made from its content, so that sending it
-    again, from this process or another, gives the task that it gave before.
+    again, from this process or another, gives the task that it gave before. The client itself
+    sends it once: a refusal of the second request would say nothing of the first.
     """
     aws = require("braket", "braket.aws")
     boto3 = require("braket", "boto3")
-    config = require("braket", "botocore.config").Config(
+    limited = require("braket", "botocore.config").Config
+    config = limited(
         connect_timeout=min(10.0, seconds or 10.0),
         read_timeout=seconds or 60.0,
         retries={"mode": "standard", "total_max_attempts": 3},
@@ -78,10 +82,16 @@ def session(region: str | None, seconds: float | None = None) -> Any:
     # the SDK itself reads AWS_REGION, which boto3 does not
     boto = boto3.Session(region_name=region or os.environ.get("AWS_REGION"))
     made = aws.AwsSession(boto_session=boto, config=config)
-    made.braket_client.meta.events.register(
+    once = boto.client(
+        "braket",
+        config=config.merge(limited(retries={"mode": "standard", "total_max_attempts": 1})),
+        endpoint_url=os.environ.get("BRAKET_ENDPOINT"),
+    )
+    once.meta.events.register(
         "provide-client-params.braket.CreateQuantumTask",
         lambda params, **_: {**params, "clientToken": token(params)},
     )
+    made.braket_client.create_quantum_task = once.create_quantum_task
     return made
 
 
@@ -94,7 +104,12 @@ def connect(arn: str, region: str | None, seconds: float | None = None) -> Any:
         # a device whose properties the SDK cannot read is of no use
         warnings.filterwarnings("error", message="Unable to determine device capabilities")
         try:
-            return sdk.AwsDevice(arn, made)
+            device = within(seconds or SECONDS, lambda: sdk.AwsDevice(arn, made))
+            if device.aws_session is made:
+                return device
+            # found in another region, with a session of the SDK's own that lacks our token
+            found = session(device.aws_session.region, seconds)
+            return within(seconds or SECONDS, lambda: sdk.AwsDevice(arn, found))
         except UserWarning as error:
             raise QmoeError(f"{arn}: the installed amazon-braket-sdk is too old for it") from error
         except ValueError as error:
@@ -155,7 +170,8 @@ def explained(what: str, session: Any = None) -> Iterator[None]:
     """Errors of boto3 and of the service as errors of one line with the right exit code.
 
     what: What was asked, "device ...".
-    session: Whose credentials are taken out of the vendor's words.
+    session: Whose credentials are taken out of the vendor's words. What the client said is not
+        kept as the cause: it may quote the request, credentials and all.
     """
     errors = require("braket", "botocore.exceptions")
     try:
@@ -182,17 +198,16 @@ def explained(what: str, session: Any = None) -> Iterator[None]:
             do=f"set {KEYS}",
         ) from error
     except errors.ClientError as error:
-        raise _refusal(what, error, session) from error
+        raise _refusal(what, error, session) from None
     except (errors.HTTPClientError, errors.ConnectionError, TimeoutError) as error:
         raise UnreachableError(
             got=f"no answer for {what} ({words(str(error), session)})",
             expected="Amazon Braket within reach",
             do="check the network, the region and BRAKET_ENDPOINT",
-        ) from error
-
-    except (errors.BotoCoreError, KeyError, TypeError, ValueError, AttributeError) as error:
+        ) from None
+    except (errors.BotoCoreError, LookupError, TypeError, ValueError, AttributeError) as error:
         said = words(f"{type(error).__name__}: {error}", session)
-        raise QmoeError(f"Amazon Braket's answer for {what} cannot be used: {said}") from error
+        raise QmoeError(f"Amazon Braket's answer for {what} cannot be used: {said}") from None
 
 
 def words(text: str, session: Any) -> str:

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 ARN = re.compile(r"arn:aws[a-z-]*:braket:([a-z0-9-]*):\d*:device/[a-z-]+/[\w.-]+/[\w.-]+")
 TIMEOUT_SECONDS = 600.0
-SEND_SECONDS = 180.0
 TAG = re.compile(r"[\w .:/=+@-]{1,256}", re.ASCII)
 
 
@@ -70,7 +69,7 @@ class Device:
         clients = (self._session.braket_client, self._session.s3_client)
         endpoints = [client.meta.endpoint_url for client in clients]
         self.source = aws.source(str(device.type), endpoints, os.environ)
-        self._queue = queue.Queue(self._session)
+        self._queue = queue.Queue(self._session, seconds or aws.SECONDS)
         self._known: dict[Path | None, Prices | str] = {}
 
     @cached_property
@@ -173,15 +172,16 @@ class Device:
             for each in programs
             for row in each.features
         ]
-        one = programs[0].compiled
-        order = " ".join(one.physical[qubit] for qubit in one.native.measured)
+        tags = {queue.TAG: tag, queue.MEASURED: queue.written(programs)}
 
         def send() -> str:
             folder = (self._bucket or aws.default_bucket(self._session), "tasks")
-            return self._create(circuits, shots, folder, {queue.TAG: tag, queue.MEASURED: order})
+            return self._create(circuits, shots, folder, tags)
 
         with aws.explained(f"a task for {self._device.name}", self._session):
-            name = within(self._seconds or SEND_SECONDS, send)
+            name = within(self._seconds or aws.SECONDS, send)
+            if not name:
+                raise ValueError("a task without an ARN")
         return JobRef(self.spec, name, rows, shots, tag)
 
     def find(self, tag: str, since: datetime) -> tuple[str, ...]:

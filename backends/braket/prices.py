@@ -9,9 +9,10 @@ import csv
 import io
 import os
 import time
-from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from backends.registry import require
 from qmoe.errors import InputError, UnreachableError
@@ -22,6 +23,10 @@ KEEP_SECONDS = 7 * 86400.0
 MAX_BYTES = 32 * 2**20
 SECONDS = 30.0
 TASK, SHOT = "Quantum Task", "Quantum Task-Shot"
+NAME = "the vendor's price list"
+NEEDED = {"Region Code", "DeviceName", "Product Family", "PricePerUnit", "Currency"}
+
+Rows: TypeAlias = list[dict[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +47,13 @@ def prices(arn: str, region: str, file: Path | None = None) -> Prices | str:
         InputError: A file that cannot be read, or is no such list.
     """
     try:
-        text, note = _given(file) if file is not None else _listed()
+        table, note = _given(file) if file is not None else _listed()
     except UnreachableError as error:
         return str(error)
     name = _name(arn)
     found = {}
     for family in (TASK, SHOT):
-        rows = [row for row in _rows(text, file) if _fits(row, region, name, family)]
+        rows = [row for row in table if _fits(row, region, name, family)]
         if len(rows) != 1:
             return f"{len(rows)} prices of {name} in {region} for {family!r} in {note}"
         try:
@@ -61,32 +66,54 @@ def prices(arn: str, region: str, file: Path | None = None) -> Prices | str:
     return Prices(found[TASK], found[SHOT], note)
 
 
-def _given(file: Path) -> tuple[str, str]:
+def _given(file: Path) -> tuple[Rows, str]:
     try:
         with file.open("rb") as opened:
-            data = opened.read(MAX_BYTES + 1)
+            table = _rows(opened.read(MAX_BYTES + 1))
+            when = os.fstat(opened.fileno()).st_mtime
     except OSError as error:
         raise InputError(
             got=f"price list {file} ({error.strerror or error})",
             expected="a file in the form of the vendor's list",
             do="check the path",
         ) from error
-    return _text(data, str(file)), f"{file.name}, {_age(file)}"
+    except ValueError as error:
+        raise InputError(
+            got=f"price list {file} ({error})",
+            expected="five lines and a table, as the vendor's list has it",
+            do="fetch it again",
+        ) from error
+    return table, f"{file.name}, {_age(when)}"
 
 
-def _listed() -> tuple[str, str]:
-    """The vendor's list: what was kept, if it is young; fetched, otherwise."""
+def _listed() -> tuple[Rows, str]:
+    """The vendor's list: what was kept, if it is young; fetched, otherwise.
+
+    Raises:
+        UnreachableError: No answer, or one that is no such list, which is not kept.
+    """
     address = os.environ.get(VARIABLE, LIST)
-    kept = _folder() / ("prices.csv" if address == LIST else "prices-other.csv")
-    fresh = kept.is_file() and time.time() - kept.stat().st_mtime < KEEP_SECONDS
-    if not fresh or address != LIST:
-        data = _fetched(address)
-        partial = kept.with_name(f".{kept.name}.{os.getpid()}.partial")
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(data)
-        partial.replace(kept)
-    text = _text(kept.read_bytes(), str(kept))
-    return text, f"the vendor's price list, {_age(kept)}"
+    kept = _folder() / "prices.csv"
+    with suppress(OSError, ValueError):  # nothing was kept, or nothing that can be read
+        when = kept.stat().st_mtime
+        if address == LIST and time.time() - when < KEEP_SECONDS:
+            return _rows(kept.read_bytes()), f"{NAME}, {_age(when)}"
+    data = _fetched(address)
+    try:
+        table = _rows(data)
+    except ValueError as error:
+        raise UnreachableError(
+            got=f"a price list that cannot be used ({error})",
+            expected="five lines and a table",
+            do="try again later, or pass --prices FILE",
+        ) from error
+    if address == LIST:
+        with suppress(OSError):  # a list that cannot be kept is still a list
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            partial = kept.with_name(f".{kept.name}.{os.getpid()}.partial")
+            partial.write_bytes(data)
+            partial.replace(kept)
+    return table, f"{NAME}, {_age(time.time())}"
 
 
 def _fetched(address: str) -> bytes:
@@ -110,28 +137,22 @@ def _fetched(address: str) -> bytes:
     return data
 
 
-def _text(data: bytes, place: str) -> str:
+def _rows(data: bytes) -> Rows:
+    """The table of a list; five lines about the list stand before it.
+
+    Raises:
+        ValueError: It is none.
+    """
     if len(data) > MAX_BYTES:
-        raise InputError(
-            got=f"price list {place} of more than {MAX_BYTES} bytes",
-            expected="a price list",
-            do="check the file",
-        )
-    return data.decode("utf-8", errors="replace")
-
-
-def _rows(text: str, file: Path | None) -> Iterator[dict[str, str]]:
-    # five lines about the list stand before its table
-    _, *lines = text.split("\n", 5)
+        raise ValueError(f"more than {MAX_BYTES} bytes")
+    _, *lines = data.decode("utf-8", errors="replace").split("\n", 5)
     rows = csv.DictReader(io.StringIO(lines[-1] if len(lines) == 5 else ""))
-    needed = {"Region Code", "DeviceName", "Product Family", "PricePerUnit", "Currency"}
-    if not needed <= set(rows.fieldnames or ()):
-        raise InputError(
-            got=f"price list {file or LIST} without {', '.join(sorted(needed))}",
-            expected="five lines and a table, as the vendor's list has it",
-            do="fetch it again, or pass --prices FILE",
-        )
-    yield from rows
+    try:
+        if not set(rows.fieldnames or ()) >= NEEDED:
+            raise ValueError(f"without {', '.join(sorted(NEEDED))}")
+        return list(rows)
+    except csv.Error as error:
+        raise ValueError(str(error)) from error
 
 
 def _fits(row: dict[str, str], region: str, name: str, family: str) -> bool:
@@ -146,8 +167,8 @@ def _name(arn: str) -> str:
     return name.replace("Ibex", "IBEX")
 
 
-def _age(file: Path) -> str:
-    days = max(0.0, time.time() - file.stat().st_mtime) / 86400
+def _age(when: float) -> str:
+    days = max(0.0, time.time() - when) / 86400
     return f"{days:.0f} days old" if days >= 1 else "less than a day old"
 
 

@@ -30,19 +30,25 @@ def takes_sets(properties: Any) -> bool:
     return properties.action.get(PROGRAM_SET) is not None
 
 
-def tallies(result: Any, order: Sequence[int], shots: int) -> list[NDArray[np.int64] | None]:
-    """Counts (2^m,) of each circuit of a task, big-endian over `order`; None where one failed.
+def tallies(
+    result: Any, orders: Sequence[Sequence[int]], shots: int
+) -> list[NDArray[np.int64] | None]:
+    """Counts (2^m,) of each circuit of a task, big-endian over its order; None where one failed.
 
     result: The SDK's result of a task or of a program set.
-    order: The measured qubits by the device's own numbers. Results list qubits in the device's
-        order, and some devices list all that they have.
+    orders: The measured qubits of each circuit by the device's own numbers. Results list qubits
+        in the device's order, and some devices list all that they have.
+
+    Raises:
+        QmoeError, IndexError, TypeError, ValueError: It cannot be a result of these circuits.
     """
     if not hasattr(result, "entries"):
         given = result.measurement_probabilities
         exact = result.measurement_probabilities_copied_from_device
-        return [_tally(result, given if exact else None, order, shots)]
+        return [_tally(result, given if exact else None, orders[0], shots)]
     found: list[NDArray[np.int64] | None] = []
-    for entry in (entry for program in result.entries for entry in program.entries):
+    entries = [entry for program in result.entries for entry in program.entries]
+    for entry, order in zip(entries, orders, strict=True):
         if hasattr(entry, "measurements"):  # else it is a failure with its reason
             given = entry.probabilities if entry.probabilities_from_device else None
             found.append(_tally(entry, given, order, shots))

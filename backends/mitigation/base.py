@@ -90,6 +90,8 @@ class Run:
         for name in ("scale", "share", "coefficient"):
             if name in values:
                 values[name] = finite(values[name], name)
+        if not 0 < values.get("share", 1.0) <= 1 + 1e-9:
+            raise _damaged("a share that is none")
         for name in ("path", "vendor"):
             if name in values:
                 listed = values[name]

@@ -40,6 +40,7 @@ SETS = "arn:aws:braket:us-east-1::device/qpu/iqm/Sets"  # takes program sets
 TASKS = "arn:aws:braket:us-east-1::device/qpu/iqm/Tasks"  # takes one circuit a task
 IONQ = "arn:aws:braket:us-east-1::device/qpu/ionq/Traps"
 ARIA = "arn:aws:braket:us-east-1::device/qpu/ionq/Aria"  # with gates that are not known
+ANYWHERE = "arn:aws:braket:::device/qpu/iqm/Anywhere"  # which does not say its region
 ASLEEP = "arn:aws:braket:us-east-1::device/qpu/iqm/Asleep"
 PI = math.pi
 
@@ -184,6 +185,7 @@ def cloud(tmp_path_factory) -> Iterator[Cloud]:
         (TASKS, "QPU", "ONLINE", processor("iqm")),
         (IONQ, "QPU", "ONLINE", processor("ionq")),
         (ARIA, "QPU", "ONLINE", processor("ionq", gates=["GPI", "GPI2", "MS"])),
+        (ANYWHERE, "QPU", "ONLINE", processor("iqm")),
         (ASLEEP, "QPU", "OFFLINE", processor("iqm")),
     ]:
         reply = {
@@ -429,6 +431,33 @@ print(json.dumps([again == ref, [counts[row].tolist() for row in range(3)]]))
     assert len({ref.id, other.id, swapped.id}) == 3
 
 
+def test_a_device_whose_region_is_looked_for_takes_nothing_twice(here):
+    """The SDK makes a session of its own for the region where it finds the device."""
+    refs = []
+    for _ in range(2):
+        here.behave(faults=[{"call": "connect", "kind": "404"}])  # not in the user's own region
+        backend = load(f"braket:{ANYWHERE}")
+        assert backend._session.region != "us-east-1"
+        job = [Program(backend.compile(ASYMMETRIC), np.array(ROWS[:1]))]
+        refs.append(backend.submit(job, 20, tag="anywhere"))
+    assert refs[0] == refs[1]
+    assert len(here.created("anywhere")) == 1
+    assert sure(rows(backend, refs[:1]), 20) == OUTCOMES[:1]
+
+
+def test_each_task_and_each_shot_costs(here, known, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("BRAKET_PRICE_OFFERS_URL", f"{here.url}/prices.csv")
+    one, sets, hosted = (known(arn).cost([1, 1], 50) for arn in (TASKS, SETS, SV1))
+    assert one.money.low == one.money.high == pytest.approx(2 * 0.30 + 100 * 0.00145)
+    assert sets.money == one.money  # a set of one circuit is a task
+    assert hosted.money is None
+    assert "billed by their time" in hosted.note
+    simulator = known(SV1)
+    job = [Program(simulator.compile(router()), np.full((1, 2), 0.25))]
+    assert simulator.usage(simulator.submit(job, 10, tag="hosted")) is None
+
+
 def test_run_again_finds_the_first_runs_tasks_and_another_seed_makes_new_ones(here, known):
     backend = known(SV1)
     made = backend.compile(router())
@@ -540,7 +569,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_sent(here, known):
     made = asleep.compile(ASYMMETRIC)
     with pytest.raises(QmoeError, match="Asleep, which is offline"):
         asleep.submit([Program(made, np.array(ROWS[:1]))], 10, tag="x")
-    with pytest.raises(QmoeError, match="Asleep, which is offline"):
+    with pytest.raises(QmoeError, match="Asleep is offline"):
         asleep.run(made, ROWS, 10, 0)
     assert len(here.created()) == before
 

@@ -20,6 +20,7 @@ import sys
 import threading
 import urllib.request
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -43,6 +44,8 @@ class Service:
         fail: Words with which new tasks fail.
         lose: Position of the executable of a program set that fails alone.
         hold, slow, late, twice: see `tests.services.web`.
+        page: How many tasks a page of a search lists.
+        answer: What replies to a call say instead, by call; None leaves a field out.
         after, refuse, status: After so many new tasks, refuse with (code, message) and status.
         ascending: Whether results list qubits in ascending order, whatever the program says.
         probabilities: Whether results hold probabilities, as IonQ's do, instead of shots.
@@ -87,7 +90,9 @@ class Service:
             status, code, message = refusal.args
             message += f" {dict(headers)}" if self.behaviour.get("echo") else ""
             return status, {"x-amzn-ErrorType": code}, json.dumps({"message": message}).encode()
-        return status, {}, json.dumps(found).encode()
+        changed = found | self.behaviour.get("answer", {}).get(self.call(method, path), {})
+        told = {key: value for key, value in changed.items() if value is not None}
+        return status, {}, json.dumps(told).encode()
 
     def refusal(self, status: int) -> tuple[dict, bytes]:
         """How AWS refuses."""
@@ -127,12 +132,7 @@ class Service:
             case "POST", "quantum-task":
                 return 201, {"quantumTaskArn": self.create(body)}
             case "POST", "quantum-tasks":
-                wanted = {each["name"]: each["values"][0] for each in body["filters"]}
-                on = [t for t in self.tasks.values() if t["deviceArn"] == wanted["deviceArn"]]
-                found = listed(on, self.behaviour)
-                first = int(body.get("nextToken") or 0)
-                page: dict[str, Any] = {"quantumTasks": found[first : first + 50]}
-                return 200, page | ({"nextToken": f"{first + 50}"} if found[first + 50 :] else {})
+                return 200, self.search(body)
             case "GET", "quantum-task" if name in self.tasks:
                 task = self.tasks[name]
                 waiting = task["status"] == "COMPLETED" and queued(task, self.behaviour)
@@ -142,9 +142,28 @@ class Service:
             case "PUT", "quantum-task" if name in self.tasks:
                 if not self.behaviour.get("hold"):
                     raise RefusalError(409, "ConflictException", "the task has ended")
-                self.tasks[name]["status"] = "CANCELLED"
+                self.waiting.pop(name, None)
+                self.tasks[name] |= {"status": "CANCELLED", "endedAt": now()}
                 return 200, {"quantumTaskArn": name, "cancellationStatus": "CANCELLING"}
         raise RefusalError(404, "ResourceNotFoundException", f"{name or path} does not exist")
+
+    def search(self, body: dict[str, Any]) -> dict[str, Any]:
+        """A page of the tasks on a device since a time."""
+        wanted = {each["name"]: each["values"][0] for each in body["filters"]}
+        since = datetime.fromisoformat(wanted["createdAt"])
+        found = listed(
+            [
+                task
+                for task in self.tasks.values()
+                if task["deviceArn"] == wanted["deviceArn"]
+                and datetime.fromisoformat(task["createdAt"]) >= since
+            ],
+            self.behaviour,
+        )
+        first = int(body.get("nextToken") or 0)
+        last = first + min(self.behaviour.get("page", 50), body.get("maxResults", 50))
+        page: dict[str, Any] = {"quantumTasks": found[first:last]}
+        return page | ({"nextToken": f"{last}"} if found[last:] else {})
 
     def create(self, body: dict[str, Any]) -> str:
         """The ARN of a task; of the same one for a repeated client token."""
@@ -168,14 +187,13 @@ class Service:
             "shots": body["shots"],
             "outputS3Bucket": body["outputS3Bucket"],
             "outputS3Directory": f"{body['outputS3KeyPrefix']}/{arn.rpartition('/')[2]}",
-            "createdAt": WHEN,
-            "endedAt": WHEN,
+            "createdAt": now(),
             "tags": body.get("tags", {}),
             "actionMetadata": {"actionType": kind},
         }
         task["rows"] = len(action.get("programs", [0]))
         if self.behaviour.get("fail"):
-            task |= {"status": "FAILED", "failureReason": self.behaviour["fail"]}
+            task |= {"status": "FAILED", "failureReason": self.behaviour["fail"], "endedAt": now()}
         elif self.behaviour.get("hold"):
             self.waiting[arn] = action
         else:
@@ -185,6 +203,7 @@ class Service:
 
     def run(self, task: dict[str, Any], action: dict[str, Any]) -> None:
         """Computes a task and stores what came out."""
+        task["endedAt"] = now()
         if task["actionMetadata"]["actionType"] == PROGRAM_SET:
             self.store_set(task, action)
             return
@@ -280,6 +299,11 @@ class Service:
         kind = {"Content-Type": "application/json"}
         asked = urllib.request.Request(url, json.dumps(tree).encode(), kind, method="PUT")
         urllib.request.urlopen(asked).close()
+
+
+def now() -> str:
+    """The time in the service's form."""
+    return datetime.now(UTC).isoformat()
 
 
 def header(name: str) -> dict[str, str]:
