@@ -70,6 +70,8 @@ def from_json(text: str, plan: Plan | None = None) -> Schedule:
     used += [each.item for each in made.executions]
     if not used or not 0 <= min(used) <= max(used) < len(made.items):
         raise _damaged("items that are not there")
+    if not all(made.expansions.values()):
+        raise _damaged("a treatment without circuits")
     outcomes = made.compiled.num_outcomes
     for item in made.items:
         if item.compiled.num_outcomes != outcomes:

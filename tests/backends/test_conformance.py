@@ -11,12 +11,13 @@ import pytest
 from scipy.stats import binom
 
 from backends import load
-from backends.base import Queued, sample
+from backends.base import sample
 from backends.conformance import __main__ as command
 from backends.conformance import checks, planned, verify
 from backends.conformance.bench import Bench, shot_bound
 from backends.conformance.predict import predicted
 from backends.conformance.suite import outcomes
+from backends.queued import Queued
 from backends.registry import absent, parse, vendor
 from qmoe.circuit import Circuit, Op
 from qmoe.errors import UnreachableError
