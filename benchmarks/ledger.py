@@ -2,24 +2,32 @@
 
     python -m benchmarks.ledger
 
-prints medians: the queries behind `qmoe hardware list` and `status` with 10,000 jobs of 20 plans,
-and storing the counts of 1,000 circuits of a job that is there already.
+prints medians: `qmoe hardware list` and `status` with 10,000 jobs of 20 plans of the size of
+device-paper (start of Python apart), the queries behind them, and storing the counts of 1,000
+circuits of a job that is there already.
 """
 
 from __future__ import annotations
 
+import io
+import json
+import os
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 
 from backends.queued import Cost, Interval, JobRef
+from hardware_runs.commands_results import list_, status
 from hardware_runs.ledger import Caps, JobDraft, Ledger, sender
+from hardware_runs.way import Way
 
 PLANS, JOBS, ROWS, SHOTS, TIMES = 20, 500, 1000, 1000, 7
+NUMBERS = 9000  # of a plan of device-paper: weights and inputs, 180 kB of JSON
 
 
 def seconds(call: Callable[[], object]) -> float:
@@ -33,11 +41,13 @@ def seconds(call: Callable[[], object]) -> float:
 
 
 def filled(ledger: Ledger) -> None:
-    """10,000 jobs, half of them sent."""
+    """10,000 jobs, one in twenty of them sent."""
+    numbers = np.random.default_rng(0).normal(size=NUMBERS).tolist()
+    design = {"name": "device-small"}
+    content = json.dumps({"design": design, "target": "ibm:ibm_boston", "numbers": numbers})
     cost = Cost(Interval(1.0, 2.0), Interval(1.0, 3.0), "a list")
     for k in range(PLANS):
         plan = f"{k:016x}"
-        content = '{"design": {"name": "device-small"}, "target": "ibm:ibm_boston"}'
         ledger.add_plan(plan, plan, content, "qmoe hardware plan")
         drafts = [
             JobDraft(f"r00-b{n:03}-p00", f"{plan}-{n}", None, tuple(range(100)), SHOTS, cost)
@@ -47,6 +57,16 @@ def filled(ledger: Ledger) -> None:
         for job in ledger.jobs(plan)[: JOBS // 2 : 10]:
             ledger.claim(job.id, sender(), 60, "ibm", cost, Caps())
             ledger.sent(job.id, JobRef("ibm:x", f"id-{job.id}", 100, SHOTS, job.tag), "device")
+
+
+def told(command: Callable[[], None]) -> Callable[[], None]:
+    """A command that prints to nobody."""
+
+    def call() -> None:
+        with redirect_stdout(io.StringIO()):
+            command()
+
+    return call
 
 
 def main() -> None:
@@ -66,12 +86,19 @@ def main() -> None:
             ledger.store(job.id, rows, source="device", complete=True, timings={})
             stored = time.perf_counter() - started
         opened = seconds(lambda: Ledger.open(place).close())
+        os.environ["QMOE_LEDGER"] = place
+        lists = seconds(told(lambda: list_(Way())))
+        of_all = seconds(told(lambda: status(Way(), None)))
+        of_one = seconds(told(lambda: status(Way(), f"{3:016x}")))
     print(f"{PLANS * JOBS:,} jobs of {PLANS} plans")
-    print(f"open            {1000 * opened:8.1f} ms")
-    print(f"list            {1000 * listing:8.1f} ms")
-    print(f"status of one   {1000 * one:8.1f} ms ({JOBS} jobs)")
-    print(f"all jobs read   {1000 * every:8.1f} ms")
-    print(f"store           {1000 * stored:8.1f} ms (counts of {ROWS:,} circuits)")
+    print(f"hardware list          {1000 * lists:8.1f} ms")
+    print(f"hardware status        {1000 * of_all:8.1f} ms")
+    print(f"hardware status PLAN   {1000 * of_one:8.1f} ms ({JOBS} jobs)")
+    print(f"open                   {1000 * opened:8.1f} ms")
+    print(f"plans and their states {1000 * listing:8.1f} ms")
+    print(f"jobs of one plan       {1000 * one:8.1f} ms")
+    print(f"all jobs               {1000 * every:8.1f} ms")
+    print(f"store                  {1000 * stored:8.1f} ms (counts of {ROWS:,} circuits)")
 
 
 if __name__ == "__main__":

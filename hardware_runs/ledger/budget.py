@@ -53,7 +53,7 @@ def in_force(connection: Connection, account: str | None, now: datetime) -> list
         until = None if row["until"] is None else datetime.fromisoformat(row["until"])
         if until is not None and until <= now:
             continue
-        where = and_(jobs.c.account == row["account"], jobs.c.since >= row["start"])
+        where = and_(jobs.c.account == row["account"], jobs.c.reserved >= row["start"])
         reserved, billed = _used(connection, row["unit"], where)
         found.append(
             BudgetRow(
@@ -86,7 +86,7 @@ def _fits(amount: float | None, left: float, unit: str, what: str) -> None:
             expected="a known cost",
             do="lift the limit, or pass --prices FILE",
         )
-    if amount > left + 1e-9:
+    if not amount <= left + 1e-9:
         raise BudgetError(
             got=f"a job of up to {amount:,.2f} {unit}",
             expected=f"at most the {max(0.0, left):,.2f} {unit} left of {what}",

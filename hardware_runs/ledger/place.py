@@ -10,13 +10,15 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
+from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 
 from hardware_runs.ledger.schema import prepare
-from qmoe.errors import InputError
+from qmoe.errors import InputError, QmoeError
 
 VARIABLE = "QMOE_LEDGER"
 BUSY_SECONDS = 30.0
+LOCK = 0x716D6F65
+"""PostgreSQL: what a transaction that writes holds until its end."""
 
 
 def place() -> str:
@@ -36,26 +38,43 @@ def opened(where: str) -> tuple[Engine, str]:
     """
     try:
         url = make_url(where) if "://" in where else None
-        name = url.render_as_string(hide_password=True) if url else where
+        name = url.set(query={}).render_as_string() if url else where  # both can have passwords
         if url is None:
             Path(where).expanduser().absolute().parent.mkdir(parents=True, exist_ok=True)
             url = make_url("sqlite://").set(database=str(Path(where).expanduser().absolute()))
         engine = create_engine(url, **_options(url.get_backend_name()))
-    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+    except (SQLAlchemyError, ImportError, ValueError, TypeError) as error:
         raise InputError(
             got=f"a ledger address that cannot be used ({type(error).__name__})",
             expected="a path, or an SQLAlchemy URL whose driver is installed",
             do=f"correct {VARIABLE}",
         ) from None  # the words may quote the address, password and all
     except OSError as error:
-        raise _unusable(where, error.strerror or str(error)) from error
+        raise unusable(where, error.strerror or str(error)) from error
     _listen(engine)
     try:
         with writing(engine) as connection:
             prepare(connection, name)
-    except DatabaseError as error:
-        raise _unusable(name, str(error.orig)) from None
+    except (SQLAlchemyError, UnicodeDecodeError) as error:
+        raise unusable(name, str(getattr(error, "orig", error))) from None
     return engine, name
+
+
+def failed(name: str, error: DatabaseError) -> QmoeError:
+    """The error for a statement that did not go through, without its values."""
+    # SQLite says of a damaged file what is no subclass; others may be gone the next time
+    if type(error) is DatabaseError or "readonly" in str(error.orig):
+        return unusable(name, str(error.orig))
+    return QmoeError(" ".join(f"ledger {name}: {error.orig}".split()))
+
+
+def unusable(name: str, why: str) -> InputError:
+    """The error for a place that is no ledger that can be used."""
+    return InputError(
+        got=f"ledger {name} ({why})",
+        expected="a ledger that can be read and written",
+        do=f"check its permissions, or set {VARIABLE} to another file",
+    )
 
 
 def writing(engine: Engine) -> Any:
@@ -65,13 +84,13 @@ def writing(engine: Engine) -> Any:
 
 def sender() -> str:
     """This process, so that others can tell whether it lives: host, id and time of start."""
-    return f"{socket.gethostname()}:{os.getpid()}:{_started(os.getpid())}"
+    return f"{_host()}:{os.getpid()}:{_started(os.getpid())}"
 
 
 def is_dead(who: str) -> bool:
     """Whether a sender was a process of this machine that has ended; False where nobody knows."""
     host, pid, started = who.rsplit(":", 2)
-    if host != socket.gethostname() or not pid.isdecimal():
+    if host != _host() or not pid.isdecimal():
         return False
     try:
         os.kill(int(pid), 0)
@@ -80,6 +99,15 @@ def is_dead(who: str) -> bool:
     except PermissionError:
         return False
     return _started(int(pid)) != started
+
+
+def _host() -> str:
+    """Where process ids mean the same: names of machines and containers are not unique."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text()[:8]
+        return f"{socket.gethostname()}-{boot}-{os.stat('/proc/self/ns/pid').st_ino}"
+    except OSError:
+        return socket.gethostname()
 
 
 def _started(pid: int) -> str:
@@ -95,10 +123,19 @@ def _started(pid: int) -> str:
 def _options(dialect: str) -> dict[str, Any]:
     if dialect == "sqlite":
         return {"connect_args": {"timeout": BUSY_SECONDS}}
+    if dialect == "postgresql":
+        return {"isolation_level": "READ COMMITTED"}  # writers queue at a lock, see below
     return {"isolation_level": "SERIALIZABLE"}
 
 
 def _listen(engine: Engine) -> None:
+    if engine.dialect.name == "postgresql":
+
+        @event.listens_for(engine, "begin")
+        def lock(connection: Connection) -> None:
+            if connection.get_execution_options().get("immediate"):
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
+
     if engine.dialect.name != "sqlite":
         return
 
@@ -112,11 +149,3 @@ def _listen(engine: Engine) -> None:
     def begin(connection: Connection) -> None:
         immediate = connection.get_execution_options().get("immediate")
         connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
-
-
-def _unusable(name: str, why: str) -> InputError:
-    return InputError(
-        got=f"ledger {name} ({why})",
-        expected="a ledger that can be read and written",
-        do=f"check its permissions, or set {VARIABLE} to another file",
-    )

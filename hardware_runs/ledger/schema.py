@@ -1,8 +1,8 @@
 """The tables of a ledger, and how an older one becomes a newer one.
 
 Format 1. What happened is only ever added: events, predictions and counts refuse to be changed or
-deleted, by triggers of the database itself. A job's row is where it stands now; how it came there
-is in the events.
+deleted, by triggers of the database itself (SQLite and PostgreSQL). A job's row is where it stands
+now; how it came there is in the events.
 """
 
 from __future__ import annotations
@@ -79,6 +79,7 @@ jobs = Table(
     Column("sender", String(200)),
     Column("until", String(40)),
     Column("since", String(40)),
+    Column("reserved", String(40)),
     Column("reserve_money", Float),
     Column("reserve_seconds", Float),
     Column("reserve", Text, nullable=False),
@@ -89,7 +90,7 @@ jobs = Table(
     Column("updated", String(40), nullable=False),
     UniqueConstraint("plan", "key"),
     Index("jobs_by_state", "plan", "state"),
-    Index("jobs_by_account", "account", "since"),
+    Index("jobs_by_account", "account", "reserved"),
 )
 events = Table(
     "events",
@@ -141,7 +142,7 @@ def prepare(connection: Connection, place: str) -> None:
     stored = None
     if "about" in found:
         stored = connection.scalar(select(about.c.value).where(about.c.name == "format"))
-    if stored is None or not stored.isdecimal():
+    if stored is None or not stored.isdecimal() or int(stored) < 1:
         raise InputError(
             got=f"{place}, which is a database of something else",
             expected="a ledger",
@@ -156,13 +157,23 @@ def prepare(connection: Connection, place: str) -> None:
 
 
 def _protect(connection: Connection) -> None:
-    if connection.dialect.name != "sqlite":
-        return
-    for table in ADDED_ONLY:
-        for action in ("UPDATE", "DELETE"):
-            connection.execute(
-                text(
-                    f"CREATE TRIGGER {table}_no_{action.lower()} BEFORE {action} ON {table} "
-                    f"BEGIN SELECT RAISE(ABORT, '{table} are only ever added to'); END"
-                )
-            )
+    lines = []
+    if connection.dialect.name == "sqlite":
+        lines = [
+            f"CREATE TRIGGER {table}_no_{action.lower()} BEFORE {action} ON {table} "
+            f"BEGIN SELECT RAISE(ABORT, '{table} are only ever added to'); END"
+            for table in ADDED_ONLY
+            for action in ("UPDATE", "DELETE")
+        ]
+    elif connection.dialect.name == "postgresql":
+        lines = [
+            "CREATE FUNCTION added_only() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE EXCEPTION '% are only ever added to', TG_TABLE_NAME; END $$"
+        ]
+        lines += [
+            f"CREATE TRIGGER {table}_added_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
+            "EXECUTE FUNCTION added_only()"
+            for table in ADDED_ONLY
+        ]
+    for line in lines:
+        connection.execute(text(line))

@@ -19,7 +19,7 @@ from sqlalchemy.exc import DatabaseError
 
 from backends.queued import Cost, JobRef
 from hardware_runs.ledger import budget, transfer
-from hardware_runs.ledger.place import is_dead, opened, place, writing
+from hardware_runs.ledger.place import failed, is_dead, opened, place, unusable, writing
 from hardware_runs.ledger.rows import (
     BudgetRow,
     Caps,
@@ -235,6 +235,7 @@ class Ledger:
                 "sender": sender,
                 "until": _text(now + timedelta(seconds=seconds)),
                 "since": row["since"] or _text(now),
+                "reserved": _text(now),
                 "reserve_money": reserve.money and reserve.money.high,
                 "reserve_seconds": reserve.seconds and reserve.seconds.high,
             }
@@ -283,11 +284,21 @@ class Ledger:
         """No answer came, or none that says anything: uncertain, and free to be settled."""
         self._to(job, "uncertain", "doubt", words, ("uncertain",), until=None)
 
-    def moved(self, job: int, state: State, words: str = "") -> None:
-        """What the vendor says of a job that was sent; or the end of one that never was."""
+    def moved(self, job: int, state: State, words: str = "") -> bool:
+        """What the vendor says of a job that was sent; or the end of one that never was.
+
+        False where another process has ended the job in the meantime: that stays.
+        """
         if state not in _MOVES:
             raise ValueError(f"got state {state}; expected one of {sorted(_MOVES)}")
-        self._to(job, state, state, words, _MOVES[state])
+        with self._writing() as to:
+            row = self._row(to, job)
+            if row["state"] in ENDED:
+                return False
+            if row["state"] not in _MOVES[state]:
+                raise _illegal(row, state)
+            self._move(to, row, state, state, words)
+            return True
 
     def store(
         self,
@@ -306,6 +317,8 @@ class Ledger:
         """
         with self._writing() as to:
             row = self._row(to, job)
+            if row["state"] not in (("submitted", "running", "done") if complete else SENT):
+                raise _illegal(row, "done")
             asked = select(counts.c.row, counts.c.found).where(counts.c.job == job)
             there = {row.row: row.found for row in to.execute(asked)}
             new = []
@@ -321,8 +334,6 @@ class Ledger:
             told = source if len(sources) == 1 else "loopback"
             content = json.dumps({"rows": len(new), "source": source, "timings": dict(timings)})
             state = "done" if complete and row["state"] != "done" else row["state"]
-            if complete and row["state"] not in ("submitted", "running", "done"):
-                raise _illegal(row, "done")
             self._move(to, row, state, "stored", content, source=told, words=row["words"])
 
     def counts(self, plan: str) -> dict[int, dict[int, dict[int, int]]]:
@@ -412,17 +423,19 @@ class Ledger:
         See `hardware_runs.ledger.transfer`. Once more gives the file once more.
         """
         stamp = f"{self._now():%Y-%m-%d %H:%M} UTC"
-        if self._engine.dialect.name != "sqlite":
+        source = self._engine.url.database
+        if self._engine.dialect.name != "sqlite" or not source:
             raise InputError(
                 got=f"ledger {self.place}",
                 expected="an SQLite file",
                 do="give the other machine the address of the database instead",
             )
+        transfer.check(file)
         with self._writing() as to:  # first: a copy of a ledger that goes on could pay twice
             if to.scalar(select(about.c.value).where(about.c.name == HANDED_OVER)) is None:
                 to.execute(insert(about).values(name=HANDED_OVER, value=stamp))
                 self._event(to, None, None, "handed over", "")
-        transfer.write(Path(self.place), file)
+        transfer.write(Path(source), file)
 
     # --- within a transaction
 
@@ -432,7 +445,7 @@ class Ledger:
             with writing(self._engine) as connection:
                 yield connection
         except DatabaseError as error:
-            raise QmoeError(f"ledger {self.place}: {error.orig}") from None
+            raise failed(self.place, error) from None
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
@@ -440,7 +453,11 @@ class Ledger:
             with self._engine.begin() as connection:
                 yield connection
         except DatabaseError as error:
-            raise QmoeError(f"ledger {self.place}: {error.orig}") from None
+            raise failed(self.place, error) from None
+        except QmoeError:
+            raise
+        except (ValueError, KeyError, TypeError) as error:  # what is stored is not what we wrote
+            raise unusable(self.place, f"damaged: {error}") from error
 
     def _stamp(self) -> str:
         return _text(self._now())
@@ -487,7 +504,9 @@ class Ledger:
 
 
 HANDED_OVER = "handed over"
-_UNRESERVED = {"reserve_money": None, "reserve_seconds": None, "until": None, "sender": None}
+ENDED = ("done", "failed", "cancelled")
+SENT = ("submitted", "running", *ENDED)
+_UNRESERVED = dict.fromkeys(("reserved", "reserve_money", "reserve_seconds", "until", "sender"))
 _TOLD = ("released", "refused", "unsupported", "doubt", "failed", "cancelled")
 _MOVES: Mapping[str, tuple[str, ...]] = {
     "running": ("submitted", "running"),

@@ -1,7 +1,9 @@
 """A ledger on its way to another machine: one file, checked when it arrives.
 
-The source is marked before the copy is made. Whatever breaks afterwards, there are never two
-ledgers that would both send; and the file can be written again from the marked source.
+The source is marked before the copy is made, and takes back only a ledger that was handed over
+once more since: a file is not imported where it came from, nor over what happened after it. It can
+be written again from the marked source. Nothing stops a user who imports one file on two machines:
+then both would send.
 """
 
 from __future__ import annotations
@@ -10,7 +12,10 @@ import hashlib
 import os
 import sqlite3
 import zipfile
+import zlib
+from contextlib import closing
 from pathlib import Path
+from typing import NamedTuple
 
 from qmoe.errors import InputError
 
@@ -18,31 +23,43 @@ LEDGER, DIGEST = "ledger.sqlite", "sha256"
 MAX_BYTES = 4 * 2**30
 
 
-def write(source: Path, file: Path) -> None:
-    """The copy of an SQLite ledger, free to send, into a new file.
+def check(file: Path) -> None:
+    """Nothing, if a new file can be written there.
 
     Raises:
-        InputError: The file is there already, or cannot be written.
+        InputError: It exists, or its folder does not or takes no files.
     """
     if file.exists():
         raise InputError(got=f"{file}, which exists", expected="a new file", do="name another one")
+    if not (file.parent.is_dir() and os.access(file.parent, os.W_OK)):
+        raise InputError(
+            got=f"{file.parent}",
+            expected="a folder that can be written",
+            do="name another one",
+        )
+
+
+def write(source: Path, file: Path) -> None:
+    """The copy of an SQLite ledger, free to send, into a new file; see `check`.
+
+    Raises:
+        InputError: It cannot be written.
+    """
     partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
     copy = file.with_name(f".{file.name}.{os.getpid()}.sqlite")
     try:
-        with sqlite3.connect(source) as given, sqlite3.connect(copy) as taken:
+        with closing(sqlite3.connect(source)) as given, closing(sqlite3.connect(copy)) as taken:
             given.backup(taken)
-            taken.execute("DELETE FROM about WHERE name = 'handed over'")
-        given.close()
-        taken.commit()
-        taken.execute("PRAGMA journal_mode=DELETE")
-        taken.close()
+            with taken:
+                taken.execute("DELETE FROM about WHERE name = 'handed over'")
+            taken.execute("PRAGMA journal_mode=DELETE")
         with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.write(copy, LEDGER)
             archive.writestr(DIGEST, hashlib.sha256(copy.read_bytes()).hexdigest())
         os.replace(partial, file)
-    except OSError as error:
+    except (OSError, sqlite3.Error) as error:
         raise InputError(
-            got=f"{file} ({error.strerror or error})",
+            got=f"{file} ({getattr(error, 'strerror', None) or error})",
             expected="a file that can be written",
             do="name another one; this ledger is marked as handed over and can be exported again",
         ) from error
@@ -54,7 +71,7 @@ def write(source: Path, file: Path) -> None:
 def take(file: Path, place: Path) -> None:
     """Puts a ledger that was handed over in its place, where there is none or an older self.
 
-    What was there before is kept beside it.
+    Older: of the same id, handed over too, fewer times. What was there before is kept beside it.
 
     Raises:
         InputError: A file that is damaged or no such file, or another ledger in the place.
@@ -64,14 +81,20 @@ def take(file: Path, place: Path) -> None:
     partial = place.with_name(f".{place.name}.{os.getpid()}.partial")
     partial.write_bytes(data)
     try:
-        coming = _id(partial, file)
+        coming = _told(partial, file)
         if place.exists():
-            there, plans, over = _id(place, place), *_state(place)
-            if plans and (there != coming or not over):
+            there = _told(place, place)
+            if there.plans and (there.id != coming.id or not there.over):
                 raise InputError(
-                    got=f"{place}, which has {plans} plans of its own",
+                    got=f"{place}, which has {there.plans} plans of its own",
                     expected="no ledger there, or the one that was handed over",
                     do="set QMOE_LEDGER to a new file and import again",
+                )
+            if there.plans and there.times >= coming.times:
+                raise InputError(
+                    got=f"{file}, which is no newer than {place}",
+                    expected="what the machine that went on handed over",
+                    do="import the latest file",
                 )
             for end in ("-wal", "-shm"):
                 place.with_name(place.name + end).unlink(missing_ok=True)
@@ -90,7 +113,7 @@ def _read(file: Path) -> bytes:
             data, digest = archive.read(LEDGER), archive.read(DIGEST).decode("ascii")
         if hashlib.sha256(data).hexdigest() != digest:
             raise ValueError("another digest")
-    except (OSError, ValueError, zipfile.BadZipFile, RuntimeError, EOFError) as error:
+    except (OSError, ValueError, zipfile.BadZipFile, zlib.error, RuntimeError, EOFError) as error:
         raise InputError(
             got=f"{file} ({getattr(error, 'strerror', None) or error})",
             expected="what `qmoe hardware export --ledger` wrote",
@@ -99,24 +122,26 @@ def _read(file: Path) -> bytes:
     return data
 
 
-def _id(path: Path, shown: Path) -> str:
+class _Told(NamedTuple):
+    """What a ledger says of itself; `times` it was handed over, and whether it is now."""
+
+    id: str
+    plans: int
+    times: int
+    over: bool
+
+
+def _told(path: Path, shown: Path) -> _Told:
     try:
-        with sqlite3.connect(path) as found:
-            row = found.execute("SELECT value FROM about WHERE name = 'id'").fetchone()
-        found.close()
-    except sqlite3.Error as error:
+        with closing(sqlite3.connect(path)) as found:
+            about = dict(found.execute("SELECT name, value FROM about"))
+            (plans,) = found.execute("SELECT COUNT(*) FROM plans").fetchone()
+            asked = "SELECT COUNT(*) FROM events WHERE kind = 'handed over'"
+            (times,) = found.execute(asked).fetchone()
+            # what is still in the log belongs to the file that is kept
+            found.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return _Told(about["id"], plans, times, "handed over" in about)
+    except (sqlite3.Error, KeyError, ValueError) as error:
         raise InputError(
-            got=f"{shown} ({error})", expected="a ledger", do="copy it again"
+            got=f"{shown} ({error})", expected="a ledger", do="name another file"
         ) from error
-    return str(row[0]) if row else ""
-
-
-def _state(place: Path) -> tuple[int, bool]:
-    """How many plans a ledger has, and whether it was handed over."""
-    with sqlite3.connect(place) as found:
-        (plans,) = found.execute("SELECT COUNT(*) FROM plans").fetchone()
-        over = found.execute("SELECT 1 FROM about WHERE name = 'handed over'").fetchone()
-        # what is still in the log belongs to the file that is kept
-        found.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    found.close()
-    return int(plans), over is not None
