@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
@@ -17,7 +16,7 @@ from qmoe.metrics import ACCURACY_RANGE, mean_score
 from qmoe.record import CurvePoint, Record
 from qmoe.report.marks import Mark
 from qmoe.report.scale import NICE
-from qmoe.report.svg import to_svg
+from qmoe.report.svg import Drawing
 
 FIELDS = {"train_loss": "Training loss", "validation_accuracy": "Validation accuracy"}
 _LIMITS = {"train_loss": (0.0, np.inf), "validation_accuracy": ACCURACY_RANGE}
@@ -62,7 +61,7 @@ def learning_curves(
     reference: str | None,
     marks: Mapping[str, Mark],
     key: str,
-) -> Markup | None:
+) -> Drawing | None:
     """Training loss and validation accuracy of a router over steps; None without any curve.
 
     `curves` holds the bands of every router of one data set, so that axes agree between pictures;
@@ -89,7 +88,7 @@ def learning_curves(
         f"{FIELDS[field].lower()} from {band.mean[0]:.3f} to {band.mean[-1]:.3f}"
         for field, band in curves[router].items()
     )
-    return to_svg(draw, (4.2, 1.9), key, f"Learning curve of {router}: {told}.")
+    return Drawing(draw, (4.2, 1.9), key, f"Learning curve of {router}: {told}.")
 
 
 def _complete(curve: Sequence[CurvePoint], field: str) -> list[tuple[int, float]]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from qmoe.report.svg import AREAS, COLOUR, to_svg
+from qmoe.report.svg import AREAS, COLOUR, Drawing
 from qmoe.rundir import RoutingMap
 
 Floats = NDArray[Any]
@@ -23,7 +22,7 @@ _MAX_POINTS = 150
 _LABELLED_SHARE = 0.02
 
 
-def decision_and_gates(router: str, routing: RoutingMap, key: str) -> Markup:
+def decision_and_gates(router: str, routing: RoutingMap, key: str) -> Drawing:
     """Two panels side by side: class regions with points on them, and regions of the experts.
 
     Colour is the most likely class, or the expert with the largest weight; it fades to the page
@@ -49,7 +48,7 @@ def decision_and_gates(router: str, routing: RoutingMap, key: str) -> Markup:
     shares = _shares(routing.gates)
     told = ", ".join(f"expert {e + 1} {share:.0%}" for e, share in enumerate(shares))
     alt = f"Class regions and expert regions of {router}. Share of the plane: {told}."
-    return to_svg(draw, (4.2, 2.15), key, alt)
+    return Drawing(draw, (4.2, 2.15), key, alt)
 
 
 def shaded(weights: Floats, strongest: float) -> Floats:

@@ -9,9 +9,8 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
-from markupsafe import Markup
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure as Drawing
+from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MaxNLocator
 
 from qmoe.cell import CellResult
@@ -25,7 +24,7 @@ from qmoe.noise import PLACEMENTS
 from qmoe.record import Scalar
 from qmoe.report.scale import NICE
 from qmoe.report.stored import score_of
-from qmoe.report.svg import COLOUR, to_svg
+from qmoe.report.svg import COLOUR, Drawing
 
 STUDY = "noise"
 METRICS: Final[Mapping[str, str]] = {
@@ -55,7 +54,7 @@ class Multiple:
     """One small picture of a row of like ones."""
 
     title: str
-    figure: Markup
+    figure: Drawing
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +237,7 @@ def _picture(
     controls: Controls,
     key: str,
     names: Sequence[str],
-) -> Markup:
+) -> Drawing:
     """Means with 95 % bands against the strength; controls have no noise and are level lines.
 
     names: of all lines of its kind, so that a name has one colour in every picture.
@@ -249,7 +248,7 @@ def _picture(
         if title == "Accuracy" and (dataset, name) in controls
     }
 
-    def draw(figure: Drawing) -> None:
+    def draw(figure: Canvas) -> None:
         axes = figure.add_axes((0.18, 0.19, 0.8, 0.77))
         for name, curve in lines.items():
             place = names.index(name) if name in names else len(names)
@@ -267,7 +266,7 @@ def _picture(
         f"{name} {_ends(curve)}" for name, curve in lines.items() if _known(curve.points)
     )
     flat = "".join(f"; {name} {score.value:.3f} without noise" for name, score in level.items())
-    return to_svg(
+    return Drawing(
         draw, (3.4, 2.4), key, f"{title} against noise strength on {dataset}: {told}{flat}."
     )
 

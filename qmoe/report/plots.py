@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
@@ -16,7 +15,7 @@ from qmoe.arrays import Floats
 from qmoe.metrics import ACCURACY_RANGE, Score, mean_score
 from qmoe.report.marks import Mark
 from qmoe.report.scale import NICE, focus
-from qmoe.report.svg import COLOUR, to_svg
+from qmoe.report.svg import COLOUR, Drawing
 from qmoe.results import ranked_loads
 
 # Routers with the same number of parameters are set this factor apart, so that none hides another.
@@ -29,7 +28,7 @@ _LONGEST = 20
 
 def accuracy_against_parameters(
     rows: pd.DataFrame, marks: dict[str, Mark], key: str, on: str
-) -> Markup:
+) -> Drawing:
     """Mean accuracy with its interval against router parameters, one mark per router.
 
     `rows` are rows of `qmoe.results.summary` of one data set; `on` names the scored part.
@@ -58,10 +57,12 @@ def accuracy_against_parameters(
         for row in rows.itertuples()
     )
     alt = f"Mean accuracy against trainable router parameters. {told}."
-    return to_svg(draw, (4.4, 2.9), key, alt)
+    return Drawing(draw, (4.4, 2.9), key, alt)
 
 
-def expert_load(groups: dict[str, pd.DataFrame], marks: dict[str, Mark], key: str) -> Markup | None:
+def expert_load(
+    groups: dict[str, pd.DataFrame], marks: dict[str, Mark], key: str
+) -> Drawing | None:
     """Mean load of each router's experts, busiest first, with intervals; None without loads.
 
     `groups` maps a router to its rows of `qmoe.results.load`.
@@ -90,7 +91,7 @@ def expert_load(groups: dict[str, pd.DataFrame], marks: dict[str, Mark], key: st
     told = "; ".join(
         f"{name}: {', '.join(f'{v:.2f}' for v in values)}" for name, values in means.items()
     )
-    return to_svg(draw, (4.4, height), key, f"Expert load, busiest expert first. {told}.")
+    return Drawing(draw, (4.4, height), key, f"Expert load, busiest expert first. {told}.")
 
 
 def _score(row: Any) -> Score:

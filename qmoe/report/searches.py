@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Float64
-from markupsafe import Markup
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -17,7 +16,7 @@ from qmoe.metrics import Score
 from qmoe.report.marks import Mark
 from qmoe.report.plots import off_scale
 from qmoe.report.scale import NICE, focus
-from qmoe.report.svg import to_svg
+from qmoe.report.svg import Drawing
 
 Place = tuple[str, str, str, str, str, int]
 """A group, by the columns of `qmoe.columns.LIKE`."""
@@ -47,7 +46,7 @@ def searches(evidence: Evidence | None) -> dict[Place, dict[str, Float64[Floats,
 
 def best_of_trials(
     found: Searched, overlap: float, marks: Mapping[str, Mark], key: str
-) -> Markup | None:
+) -> Drawing | None:
     """Expected best validation accuracy against the number of trials, a line per router.
 
     None where nothing was searched. `overlap` as in `qmoe.metrics.mean_score`.
@@ -80,4 +79,4 @@ def best_of_trials(
         f"{name}: {line[0]:.3f} with 1 trial, {line[-1]:.3f} with {len(line)}"
         for name, line in curves.items()
     )
-    return to_svg(draw, (4.4, 2.9), key, f"Expected best validation accuracy. {told}.")
+    return Drawing(draw, (4.4, 2.9), key, f"Expected best validation accuracy. {told}.")

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-from markupsafe import Markup
 
 from qmoe.columns import LIKE, SPLITS
 from qmoe.compare import BEST_CONTROL, comparisons, overlap
@@ -19,6 +18,7 @@ from qmoe.report.maps import decision_and_gates
 from qmoe.report.marks import Mark
 from qmoe.report.plots import accuracy_against_parameters, expert_load
 from qmoe.report.searches import Searches, best_of_trials
+from qmoe.report.svg import Drawing
 from qmoe.report.tables import Axis, DifferenceRow, RouterRow, difference_rows, router_rows
 from qmoe.report.words import ON, counted, number, source_label
 from qmoe.results import summary
@@ -49,7 +49,7 @@ class Card:
 
     router: str
     mark: Mark
-    figure: Markup
+    figure: Drawing
     note: str = ""
 
 
@@ -73,9 +73,9 @@ class Panel:
     verdict_axis: Axis | None
     differences: tuple[DifferenceRow, ...]
     difference_axis: Axis | None
-    parameters: Markup
-    load: Markup | None
-    search: Markup | None
+    parameters: Drawing
+    load: Drawing | None
+    search: Drawing | None
     curves: tuple[Card, ...]
     maps: tuple[Card, ...]
     reference: str | None

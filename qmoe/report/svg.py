@@ -1,4 +1,4 @@
-"""Drawings as SVG for the page: coloured by its CSS variables, the same bytes on every run."""
+"""Drawings: SVG for the page, coloured by its CSS variables, and PDF for print."""
 
 from __future__ import annotations
 
@@ -7,17 +7,29 @@ import html
 import io
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-from markupsafe import Markup
 from matplotlib.figure import Figure
 
-# Stand-ins that to_svg turns into var(--name), so that one drawing serves the light and the dark
-# scheme. No drawing uses these shades for anything else. Pure black would not do: matplotlib
-# leaves it out of the SVG.
-_NAMES = ("ink", "ink-2", "rule", "accent", *(f"c{i}" for i in range(1, 8)))
-COLOUR = {name: f"#0a0b{i:02x}" for i, name in enumerate(_NAMES)}
+# The light scheme of page.css. The page's drawings have var(--name) in their place, so that one
+# drawing serves both schemes; nothing else in a drawing has these shades. Pure black would not do:
+# matplotlib leaves it out of the SVG.
+COLOUR = {
+    "ink": "#1b1d21",
+    "ink-2": "#5b6069",
+    "rule": "#dcdcd6",
+    "accent": "#c24400",
+    "c1": "#0b66a8",
+    "c2": "#007a56",
+    "c3": "#84399b",
+    "c4": "#856200",
+    "c5": "#ad2f5b",
+    "c6": "#4a5568",
+    "c7": "#00768c",
+}
 
 # Told apart by the colour-blind, on white and on black (Paul Tol's "bright"); for areas, whose
 # shade carries a weight as well.
@@ -52,22 +64,43 @@ _STYLE: dict[Any, Any] = {
 Draw = Callable[[Figure], None]
 
 
-def to_svg(draw: Draw, size: tuple[float, float], key: str, alt: str) -> Markup:
-    """The drawing as an <svg> element for the page.
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A picture that is drawn when it is shown: as <svg> in a page, or into a PDF file.
 
-    Args:
+    Attributes:
         draw: fills an empty figure.
         size: width and height in inches, of which 72 make the width of the view box in units.
         key: unique on the page, letters, digits and hyphens; every id inside begins with it.
         alt: what a reader who cannot see it is told.
     """
-    with _style(key):
-        figure = Figure(figsize=size)
-        draw(figure)
+
+    draw: Draw
+    size: tuple[float, float]
+    key: str
+    alt: str
+
+    def __html__(self) -> str:
+        """The <svg> element. Safe as it is: matplotlib escapes every text of a drawing."""
         buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-    # Safe as it is: matplotlib escapes every text of a drawing.
-    return Markup(_inlined(buffer.getvalue(), key, alt))
+        self._save(buffer, format="svg")
+        return _inlined(buffer.getvalue(), self.key, self.alt)
+
+    def pdf(self, path: Path) -> None:
+        """Writes it as vectors, in the light scheme.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
+        with path.open("wb") as file:
+            self._save(file, format="pdf")
+
+    def _save(self, file: Any, *, format: str) -> None:
+        date = "Date" if format == "svg" else "CreationDate"
+        with _style(self.key):
+            figure = Figure(figsize=self.size)
+            self.draw(figure)
+            figure.savefig(file, format=format, transparent=True, metadata={date: None})
 
 
 @contextlib.contextmanager

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from importlib import resources
+from pathlib import Path
+
 import matplotlib as mpl
 import numpy as np
 import pytest
@@ -10,7 +13,7 @@ from qmoe.record import CurvePoint
 from qmoe.report.curves import bands
 from qmoe.report.maps import shaded
 from qmoe.report.marks import marks
-from qmoe.report.svg import COLOUR, to_svg
+from qmoe.report.svg import COLOUR, Drawing
 from qmoe.report.tables import WIDTH, router_rows
 from qmoe.results import summary, table
 from tests.qmoe.report import factory
@@ -18,6 +21,10 @@ from tests.qmoe.report import factory
 
 def text(figure: Figure) -> None:
     figure.text(0.1, 0.5, 'id="x" url(#y) <b>$z$</b>', color=COLOUR["accent"])
+
+
+def to_svg(*parts) -> str:
+    return Drawing(*parts).__html__()
 
 
 def test_drawings_take_the_colours_of_the_page_and_keep_texts_as_they_are() -> None:
@@ -34,6 +41,24 @@ def test_drawings_ignore_and_keep_the_readers_settings() -> None:
     with mpl.rc_context({"font.size": 30, "svg.fonttype": "path"}):
         assert to_svg(text, (2.0, 1.0), "key", "alt") == before
         assert mpl.rcParams["font.size"] == 30
+
+
+def test_the_shades_of_drawings_are_the_light_scheme_of_the_page() -> None:
+    sheet = resources.files("qmoe.report").joinpath("templates/page.css").read_text("utf-8")
+    light = sheet[: sheet.index("@media (prefers-color-scheme: dark)")]
+    for name, shade in COLOUR.items():
+        assert f"--{name}: {shade};" in light
+    assert len(set(COLOUR.values())) == len(COLOUR)
+
+
+def test_a_pdf_is_vectors_in_the_light_scheme_and_the_same_bytes(tmp_path: Path) -> None:
+    drawing = Drawing(text, (2.0, 1.0), "key", "alt")
+    files = [tmp_path / "a.pdf", tmp_path / "b.pdf"]
+    for file in files:
+        drawing.pdf(file)
+    first, second = (file.read_bytes() for file in files)
+    assert first == second and first.startswith(b"%PDF")
+    assert b"/Subtype /Image" not in first and b"CreationDate" not in first
 
 
 def test_marks_differ_and_quantum_routers_share_the_accent() -> None:

@@ -62,12 +62,12 @@ def test_rows_of_pictures_and_the_registered_breakdown_point_first():
 
 def test_pictures_have_bands_control_lines_and_a_text():
     noise = noise_of(WHOLE)
-    picture = noise.rows[0][1][0].figure
+    picture = noise.rows[0][1][0].figure.__html__()
     assert "quantum L=2 from 0.950 at 0 to 0.870 at 0.1" in picture
     assert "linear 0.930 without noise" in picture and "constant 0.850" in picture
     assert picture.count("<svg") == 1 and "var(--accent)" in picture
     # retention has no control lines: they have no routing to keep
-    assert "linear" not in noise.rows[1][1][0].figure
+    assert "linear" not in noise.rows[1][1][0].figure.__html__()
 
 
 def test_the_table_has_every_figure_and_every_breakdown_point(tmp_path):
