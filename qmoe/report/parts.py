@@ -26,7 +26,7 @@ class Parts:
     """What a run found beside its routers; None where it did not ask."""
 
     etas: pd.DataFrame | None
-    targets: Targets | None
+    targets: tuple[Targets, ...]
     devices: Devices | None
     sensitivity: Sensitivity | None
     noise: Noise | None
@@ -44,11 +44,25 @@ class Parts:
             hardware(evidence),
         )
 
+    @property
+    def any(self) -> bool:
+        """Whether there is anything of a run without trained routers to show."""
+        return bool(self.targets or self.devices or self.sensitivity or self.noise or self.hardware)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Where its figures come from."""
+        found = [row.source for each in self.targets for row in each.rows if row.source]
+        if self.noise or self.devices or self.sensitivity:
+            found.append("synthetic")
+        found += [text for each in self.hardware for text in str(each.labels["source"]).split(", ")]
+        return tuple(dict.fromkeys(source for source in found if source))
+
     def tables(self) -> dict[str, pd.DataFrame]:
         """A table for other programs of each part that there is, by its name."""
         found = {
             "eta": self.etas,
-            "targets": None if self.targets is None else target_table(self.targets),
+            "targets": target_table(self.targets) if self.targets else None,
             "devices": None if self.devices is None else device_table(self.devices),
             "sensitivity": (
                 None if self.sensitivity is None else sensitivity_table(self.sensitivity)
@@ -60,8 +74,8 @@ class Parts:
 
     def lines(self) -> Iterator[str]:
         """The parts that a terminal shows, an empty line after each."""
-        if self.targets is not None:
-            yield from (*target_lines(self.targets), "")
+        for each in self.targets:
+            yield from (*target_lines(each), "")
         if self.devices is not None:
             yield from (*device_lines(self.devices), "")
         if self.sensitivity is not None:

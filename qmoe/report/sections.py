@@ -99,10 +99,19 @@ class Section:
 
     key: str
     title: str
+    run: str
     study: str
     protocol: str
     reason: str
     panels: tuple[Panel, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """The run that sections are of; `prefix` begins their keys where a page shows several runs."""
+
+    run: str
+    prefix: str = ""
 
 
 def sections(
@@ -111,6 +120,7 @@ def sections(
     maps: Maps,
     marks: Mapping[str, Mark],
     searches: Searches,
+    apart: Apart,
 ) -> tuple[Section, ...]:
     """The sections of a run: `controlled` first, then `notebook`, then others as they come."""
     places = list(dict.fromkeys(zip(df["study"], df["protocol"], strict=True)))
@@ -120,14 +130,18 @@ def sections(
     made = []
     for number_, (study, protocol) in enumerate(places, start=1):
         part = df[(df["study"] == study) & (df["protocol"] == protocol)]
+        key = f"{apart.prefix}s{number_}"
         panels = [
-            _panel(f"s{number_}-{i}", group, records, maps, dict(marks), searches, sizes > 1)
+            _panel(f"{key}-{i}", group, records, maps, dict(marks), searches, sizes > 1)
             for i, (_, group) in enumerate(part.groupby([*LIKE, "accuracy_on"], sort=False), 1)
         ]
         reason = _REASONS.get(protocol, "A protocol of its own, not ranked with any other.")
         title = f"{protocol} protocol" if studies == 1 else f"{study}, {protocol} protocol"
         title = f"{title[0].upper()}{title[1:]}"
-        made.append(Section(f"s{number_}", title, study, protocol, reason, tuple(panels)))
+        if apart.prefix:
+            title = f"{title}, run {apart.run}"
+            reason = f"{reason} Runs stand apart: their data, budgets or code may differ."
+        made.append(Section(key, title, apart.run, study, protocol, reason, tuple(panels)))
     return tuple(made)
 
 

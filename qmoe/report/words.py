@@ -67,6 +67,15 @@ def written(score: Score, spec: str = ".3f") -> str:
     return f"{number(score.value, spec)}\xa0{interval(score, spec)}"
 
 
+def inside(expected: Score, value: float) -> str:
+    """Whether a value lies within an interval, ends included.
+
+    >>> inside(Score(0.5, 0.4, 0.6), 0.6), inside(Score(0.5, 0.4, 0.6), 0.7)
+    ('inside', 'outside')
+    """
+    return "inside" if expected.low <= value <= expected.high else "outside"
+
+
 def percent(level: float) -> str:
     r"""A confidence level.
 

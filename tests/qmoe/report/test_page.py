@@ -101,7 +101,8 @@ def test_the_page_loads_nothing_and_runs_nothing(page: Page, report: Path) -> No
     ]
     assert loads
     allowed = ("#", "data:")
-    links = {"results.csv", "summary.csv", "comparisons.csv"}
+    names = ("results", "summary", "comparisons")
+    links = {f"{name}.{end}" for name in names for end in ("csv", "parquet")}
     assert [load for load in loads if not load.startswith(allowed) and load not in links] == []
     assert all((report / link).is_file() for link in links)
     assert re.findall(r"https?://|@import|url\((?!#)", page.text) == []

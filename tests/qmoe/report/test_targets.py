@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -18,8 +19,13 @@ from tests.qmoe.report import factory
 LABELS = {"router": "quantum L=2", "dataset": "moons noise=0.1", "seed": 0, "inputs": 200}
 
 
-def part(target: str, accuracy: float | None, note: str = "", **values: float | None) -> Figures:
-    labels = {**LABELS, "target": target, "source": values.pop("source", "snapshot")}
+def part(target: str, accuracy: float | None, note: str = "", **values: Any) -> Figures:
+    labels = {
+        **LABELS,
+        "router": values.pop("router", LABELS["router"]),
+        "target": target,
+        "source": values.pop("source", "snapshot"),
+    }
     labels["shots"] = values.pop("shots", 1000)
     named = {
         "routing retention": 0.9,
@@ -63,7 +69,7 @@ def evidence(parts: tuple[Figures, ...] = PARTS) -> Evidence:
 
 
 def test_rows_stand_in_the_order_asked_for_with_their_figures():
-    found = targets(evidence())
+    (found,) = targets(evidence())
     assert [row.target for row in found.rows] == [p.figures[0].labels["target"] for p in PARTS]
     assert (found.inputs, found.shots, found.router) == (200, 1000, "quantum L=2")
     assert found.rows[1].accuracy.value == 0.98 and found.rows[1].distance.value == 0.03
@@ -71,9 +77,27 @@ def test_rows_stand_in_the_order_asked_for_with_their_figures():
 
 
 def test_a_run_without_targets_has_no_table():
-    assert targets(None) is None
-    assert targets(evidence(())) is None
-    assert targets(evidence(PARTS[2:3])) is None
+    assert targets(None) == ()
+    assert targets(evidence(())) == ()
+    assert targets(evidence(PARTS[2:3])) == ()
+
+
+def test_what_is_not_alike_stands_in_tables_of_its_own():
+    more = part("cirq:willow_pink", 0.96, shots=500)
+    other = part("ibm:fake_torino", 0.95, router="quantum L=4")
+    tables = targets(evidence((*PARTS, more, other)))
+    assert [[row.target for row in table.rows] for table in tables] == [
+        ["torch", "ibm:fake_boston", "braket:emulator", "lab:x"],
+        ["torch", "cirq:willow_pink"],  # other shots, the same router exact beside it
+        ["ibm:fake_torino"],  # another router, whose exact figures nobody asked for
+    ]
+    assert [table.shots for table in tables] == [1000, 500, 1000]
+    assert [table.baseline and table.baseline.target for table in tables] == [
+        "torch",
+        "torch",
+        None,
+    ]
+    assert target_table(tables)["table"].nunique() == 3
 
 
 def test_the_table_for_other_programs_has_a_row_per_target():
