@@ -27,9 +27,9 @@ def outcomes(family: str, *options: str, seconds: float) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_ten_faults_end_in_success_or_on_record(family):
-    found = outcomes(family, "--pick", "10", "--seed", "10", seconds=400)
-    assert len(found) == 10
+def test_some_faults_end_in_success_or_on_record(family):
+    found = outcomes(family, "--pick", "4", "--seed", "10", seconds=400)
+    assert len(found) == 4
     assert [each for each in found if each[4] != "collected"] == []
 
 

@@ -46,7 +46,9 @@ def numbers(path: Path) -> list:
     return [r.model_copy(update={"seconds": 0.0}) for r in results]
 
 
-@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize(
+    "stop", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGKILL]
+)
 def test_a_killed_run_goes_on_to_the_same_numbers(tmp_path, stop):
     (tmp_path / "tiny.toml").write_text(SUITE)
     victim = start(tmp_path, "runs/killed")
