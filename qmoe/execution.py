@@ -62,6 +62,8 @@ def execute(name: str, plans: Sequence[Plan], store: Store, job: Job) -> Path:
                     writer.add(record)
                 if plan.shown:
                     _show(writer, job, cell, result, plan.trained_for)
+        for plan in plans:
+            _map(writer, plan, done)
         evidence(plans, done, job.provenance).write(writer.path("evidence.json.gz"))
     store.drop()
     return writer.out
@@ -94,6 +96,15 @@ def _show(writer: RunWriter, job: Job, cell: Cell, result: CellResult, trained_f
         made = named("hardware_runs.treatments:checkpoint_for")
         for_it = made(cell, result, trained_for, job.provenance)
         save(writer.path(f"checkpoints/{_plain(f'{text} for {trained_for}')}"), for_it)
+
+
+def _map(writer: RunWriter, plan: Plan, done: Done) -> None:
+    for cell, target, inputs in plan.maps:
+        result = done.cells[cell.key]
+        # a room above: imported by name, when it is used
+        made = named("hardware_runs.target_maps:target_map")(cell, result, target, inputs)
+        if made is not None:
+            writer.add_map(result.router, made)
 
 
 def _plain(text: str) -> str:

@@ -27,7 +27,8 @@ class Plan:
     """What one study trains and measures.
 
     `shown` cells also get a map and a checkpoint, and one more that was trained through the noise
-    of the target `trained_for`, if there is one.
+    of the target `trained_for`, if there is one. `maps` are cells of whose first router a map is
+    made on a target, with the target's spec and the number of inputs that are measured there.
     """
 
     study: str
@@ -35,6 +36,7 @@ class Plan:
     measurements: tuple[Measurement, ...] = ()
     shown: bool = False
     trained_for: str = ""
+    maps: tuple[tuple[Cell, str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,8 @@ def all_cells(plans: Iterable[Plan]) -> tuple[Cell, ...]:
     found: dict[str, Cell] = {}
     for plan in plans:
         measured = (m.of for m in plan.measurements if m.of is not None)
-        for cell in (*plan.cells, *measured):
+        mapped = (cell for cell, _, _ in plan.maps)
+        for cell in (*plan.cells, *measured, *mapped):
             if cell.like is not None:
                 found.setdefault(cell.like.key, cell.like)
             found.setdefault(cell.key, cell)

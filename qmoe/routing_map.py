@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Float64
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from qmoe.errors import InputError
 from qmoe.record import Name, check_format, damaged
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 MAX_BYTES = 64 * 2**20
+MAX_CHARACTERS = 200  # of a target's spec
 _TENSORS = frozenset({"probabilities", "gates", "points", "labels"})
 _DO = "restore the file or run the suite again"
 
@@ -32,7 +33,8 @@ class RoutingMap:
     of the cells. `probabilities` (K, rows, columns) per class, or (rows, columns) for the second
     of two classes; `gates` (E, rows, columns) sum to 1 over experts; `points` (N, 2) lie in the
     same units and `labels` (N,) are 0..K-1. `protocol`, `dataset` and `seed` name the record that
-    it belongs to, `features` the two axes.
+    it belongs to, `features` the two axes. `target` is the spec of what ran the router, empty for
+    the ideal one, and `source` where its answers come from, "twin" where from its known noise.
 
     Raises:
         ValueError: shapes that do not fit together, or values that are not finite.
@@ -48,6 +50,8 @@ class RoutingMap:
     dataset: str
     seed: int
     features: tuple[str, str] = ("feature 1", "feature 2")
+    target: str = ""
+    source: str = ""
 
     def __post_init__(self) -> None:
         xmin, xmax, ymin, ymax = self.extent
@@ -68,6 +72,15 @@ class RoutingMap:
                 raise ValueError("got a map with values that are not finite; expected numbers")
 
     @property
+    def centres(self) -> Float64[Array, "cell 2"]:
+        """The inputs that the grid's values belong to, row by row from ymin."""
+        xmin, xmax, ymin, ymax = self.extent
+        rows, columns = self.gates.shape[1:]
+        xs = xmin + (np.arange(columns) + 0.5) / columns * (xmax - xmin)
+        ys = ymin + (np.arange(rows) + 0.5) / rows * (ymax - ymin)
+        return np.stack(np.meshgrid(xs, ys), -1).reshape(-1, 2)
+
+    @property
     def class_probabilities(self) -> Float[Array, "K rows columns"]:
         """The probabilities with an axis for the class, however they are stored."""
         if self.probabilities.ndim == 3:
@@ -86,6 +99,8 @@ class RoutingMap:
             dataset=self.dataset,
             seed=self.seed,
             features=self.features,
+            target=self.target,
+            source=self.source,
         )
         tensors: dict[str, Array] = {
             "probabilities": np.ascontiguousarray(self.probabilities, dtype=np.float32),
@@ -125,13 +140,16 @@ class RoutingMap:
 class _Head(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
-    format: Literal[1] = FORMAT
+    format: Literal[1, 2] = FORMAT
     router: Name
     extent: tuple[float, float, float, float]
     protocol: Name
     dataset: Name
     seed: Annotated[int, Field(ge=0)]
     features: tuple[str, str]
+    # format 1 had none
+    target: Annotated[str, Field(max_length=MAX_CHARACTERS)] = ""
+    source: Annotated[str, Field(max_length=MAX_CHARACTERS)] = ""
 
 
 def _assemble(path: Path, text: str, tensors: dict[str, Array]) -> tuple[str, RoutingMap]:
@@ -157,6 +175,8 @@ def _assemble(path: Path, text: str, tensors: dict[str, Array]) -> tuple[str, Ro
             dataset=head.dataset,
             seed=head.seed,
             features=head.features,
+            target=head.target,
+            source=head.source,
         )
     except ValueError as error:
         raise InputError(got=f"{path}: {error}", expected="a whole routing map", do=_DO) from error

@@ -11,8 +11,8 @@ import pytest
 
 from qmoe import evidence as module
 from qmoe.errors import InputError, QmoeError
-from qmoe.evidence import Evidence, of_run
-from qmoe.figure import Figure
+from qmoe.evidence import Evidence, of_run, united
+from qmoe.figure import Figure, Figures
 from qmoe.rundir import RunWriter
 from tests.qmoe.planted import PROVENANCE, accuracies, cell, evidence, measured
 
@@ -141,3 +141,18 @@ def test_evidence_is_found_in_a_run_a_file_and_nowhere(path, tmp_path):
         of_run(str(tmp_path / "bare"))
     with pytest.raises(InputError, match="expected a folder that is there"):
         FULL.write(tmp_path / "nowhere" / "evidence.json.gz")
+
+
+def test_parts_agree_whatever_the_seconds_that_they_measured():
+    def part(seconds: float, accuracy: float) -> Evidence:
+        figures = (
+            Figure(name="target accuracy", value=accuracy),
+            Figure(name="run seconds", value=seconds, unit="s"),
+        )
+        same = Figures(key="0" * 20, call="qmoe.planted:figures", options={}, figures=figures)
+        return evidence(same)
+
+    both = united((part(1.0, 0.9), part(2.0, 0.9)))
+    assert [f.value for f in both.figures_named("run seconds")] == [1.0]
+    with pytest.raises(QmoeError, match="differ in what they found"):
+        united((part(1.0, 0.9), part(1.0, 0.8)))

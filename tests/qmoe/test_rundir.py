@@ -200,10 +200,50 @@ def test_damaged_maps(run: Run) -> None:
     assert "labels of integers" in said(run.path)
     save_file(arrays | {"labels": np.zeros(2, dtype=np.int64)}, path, {"qmoe": head})
     assert "arrays of (2, 2, 2, 1) axes" in said(run.path)
-    path.write_bytes(whole.replace(b'format\\": 1', b'format\\": 2'))
-    assert "of format 2" in said(run.path)
+    path.write_bytes(whole.replace(b'format\\": 2', b'format\\": 3'))
+    assert "of format 3; expected format 2 or older" in said(run.path)
     path.unlink()
     assert "expected 1 routing maps" in said(run.path)
+
+
+def test_a_map_of_a_target_says_which_and_whence(tmp_path: Path) -> None:
+    made = routing_map(target="ibm:fake_boston", source="twin")
+    made.write(tmp_path / "map.safetensors", "quantum L=2")
+    name, found = RoutingMap.read(tmp_path / "map.safetensors")
+    assert (name, found.target, found.source) == ("quantum L=2", "ibm:fake_boston", "twin")
+
+
+def test_a_map_of_format_1_is_still_read(tmp_path: Path) -> None:
+    """As the version before wrote it: without target and source."""
+    made = routing_map()
+    arrays = {
+        "probabilities": made.probabilities.astype(np.float32),
+        "gates": made.gates.astype(np.float32),
+        "points": made.points,
+        "labels": made.labels,
+    }
+    head = {
+        "format": 1,
+        "router": "linear",
+        "extent": [-1.0, 2.0, -0.5, 1.0],
+        "protocol": "controlled",
+        "dataset": "moons",
+        "seed": 3,
+        "features": ["a", "b"],
+    }
+    save_file(arrays, tmp_path / "old.safetensors", {"qmoe": json.dumps(head)})
+    name, found = RoutingMap.read(tmp_path / "old.safetensors")
+    assert (name, found.seed, found.features) == ("linear", 3, ("a", "b"))
+    assert (found.target, found.source) == ("", "")
+    assert found.gates == pytest.approx(made.gates, abs=1e-7)
+
+
+def test_the_centres_are_where_the_values_of_the_grid_belong() -> None:
+    """A grid of 6 rows and 8 columns over 3 by 1.5: cells of 0.375 by 0.25."""
+    centres = routing_map().centres.reshape(6, 8, 2)
+    assert centres[0, 0] == pytest.approx([-1 + 0.1875, -0.5 + 0.125])
+    assert centres[0, 1] == pytest.approx([-1 + 3 * 0.1875, -0.5 + 0.125])
+    assert centres[5, 7] == pytest.approx([2 - 0.1875, 1 - 0.125])
 
 
 @pytest.mark.parametrize(
