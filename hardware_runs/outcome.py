@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from hardware_runs.answers import Block
-from qmoe.metrics import Score
+from qmoe.metrics import Score, mean_score
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,9 @@ class Told:
         distance: Mean total variation to the ideal router.
         floor: What shots alone would make of that.
         agreement: How often the same expert is asked first.
+        fidelity: Mean Hellinger fidelity to the ideal router.
+        loads: Mean gate weight of each expert.
+        confusion: [ideal][asked]: the share of inputs by first expert; they sum to 1.
     """
 
     accuracy: float
@@ -29,6 +36,9 @@ class Told:
     distance: float
     floor: float
     agreement: float
+    fidelity: float = math.nan
+    loads: tuple[float, ...] = ()
+    confusion: tuple[tuple[float, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +60,22 @@ class Treated:
     circuits: int
     gamma: float
     by_router: tuple[Told, ...]
+
+    @property
+    def fidelity(self) -> Score:
+        """Hellinger fidelity, over routers."""
+        return mean_score([each.fidelity for each in self.by_router], limits=(0.0, 1.0))
+
+    @property
+    def loads(self) -> tuple[Score, ...]:
+        """Mean gate weight of each expert, over routers; experts as each router numbers them."""
+        columns = zip(*(each.loads for each in self.by_router), strict=True)
+        return tuple(mean_score(list(column), limits=(0.0, 1.0)) for column in columns)
+
+    @property
+    def confusion(self) -> NDArray[np.float64]:
+        """Shares of inputs by first expert [ideal, asked], mean over routers."""
+        return np.asarray(np.mean([each.confusion for each in self.by_router], axis=0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +137,12 @@ class Outcome:
     primary: Primary | None
     departures: tuple[str, ...]
     changes: Mapping[str, tuple[int, ...]]
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows of it."""
+        from qmoe.report.notebook import outcome_html
+
+        return outcome_html(self)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values; ends that are not known are None."""

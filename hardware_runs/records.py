@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hardware_runs import schedule_json
-from hardware_runs.ledger import JobRow, Ledger
+from hardware_runs.ledger import Event, JobRow, Ledger
 from hardware_runs.plan import Plan
 from hardware_runs.schedule import Chunk, Schedule
 from qmoe.errors import InputError
@@ -38,6 +38,7 @@ class Records:
         jobs: Key, state, id, source, shots, bill, words and times of every job.
         predictions: What was expected, in the order in which it was registered.
         sources: Where results came from.
+        seconds: What each phase took, all jobs together, as far as anybody told.
     """
 
     plan: Plan
@@ -46,17 +47,22 @@ class Records:
     jobs: tuple[Mapping[str, Any], ...]
     predictions: tuple[Mapping[str, Any], ...]
     sources: tuple[str, ...]
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def measured(self) -> dict[tuple[int, int], NDArray[np.int64]]:
-        """Counts (2^m,) by repeat and execution; of an execution measured twice, the first."""
+        """Counts (2^m,) by repeat and execution; of an execution measured twice, the first.
+
+        A row without a single shot is no measurement, and as missing as one that never came.
+        """
         size = self.schedule.compiled.num_outcomes
         found: dict[tuple[int, int], NDArray[np.int64]] = {}
         for row in self.rows:
             counts = np.zeros(size, dtype=np.int64)
             for outcome, number in row.counts.items():
                 counts[outcome] = number
-            found.setdefault((row.repeat, row.execution), counts)
+            if counts.any():
+                found.setdefault((row.repeat, row.execution), counts)
         return found
 
 
@@ -87,7 +93,23 @@ def records(ledger: Ledger, plan_id: str) -> Records:
             for at, content in ledger.predictions(plan.id)
         ),
         sources=tuple(sorted({job.source for job in jobs if job.source and job.id in counts})),
+        seconds=_seconds(ledger.events(plan.id)),
     )
+
+
+PHASES = ("compiling", "sending", "queue", "device", "queue_and_device", "fetching")
+
+
+def _seconds(events: Iterable[Event]) -> dict[str, float]:
+    """The sums over all jobs of what the ledger timed, phase by phase."""
+    sums: dict[str, float] = {}
+    for event in events:
+        if event.kind not in ("timing", "stored"):
+            continue
+        tree = json.loads(event.content)
+        for phase, value in (tree if event.kind == "timing" else tree["timings"]).items():
+            sums[phase] = sums.get(phase, 0.0) + float(value)
+    return {phase: sums[phase] for phase in PHASES if phase in sums}
 
 
 def _rows(

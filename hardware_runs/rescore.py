@@ -14,7 +14,7 @@ from hardware_runs.outcome import Null, Outcome, Primary, Repeat, Told, Treated
 from hardware_runs.plan import Plan, PlannedRouter
 from hardware_runs.schedule import Schedule
 from hardware_runs.scores import Asked, retained
-from qmoe.agreement import shot_floor
+from qmoe.agreement import hellinger_fidelity, shot_floor
 from qmoe.errors import QmoeError
 from qmoe.metrics import ACCURACY_RANGE, mean_score, paired_difference
 from qmoe.stats import Sample, judge
@@ -122,7 +122,9 @@ class ExactAnswers:
 
     def _one(self, router: int, rows: Sequence[int], outcomes: Array, shots: int) -> Told:
         asked = self.of(router, rows)
-        accuracy = asked.score("accuracy", outcomes)
+        answer = asked.routed.answer(asked.X, outcomes)
+        first = answer.gate_weights.argmax(1)
+        accuracy = float((answer.probabilities.argmax(1) == asked.y).mean())
         exact = asked.score("accuracy", asked.ideal)
         even = float(self._even[router][list(rows)].mean())
         return Told(
@@ -131,8 +133,20 @@ class ExactAnswers:
             retention=retained(accuracy, exact, even),
             distance=asked.score("total variation", outcomes),
             floor=float(shot_floor(asked.ideal, shots).mean()),
-            agreement=asked.score("top-1 agreement", outcomes),
+            agreement=float((first == asked.first).mean()),
+            fidelity=float(hellinger_fidelity(outcomes, asked.ideal).mean()),
+            loads=tuple(answer.gate_weights.mean(0).tolist()),
+            confusion=_shares(asked.first, first, answer.gate_weights.shape[1]),
         )
+
+
+def _shares(
+    ideal: NDArray[np.int64], first: NDArray[np.int64], experts: int
+) -> tuple[tuple[float, ...], ...]:
+    """The share of inputs by first expert, [ideal][asked]."""
+    table = np.zeros((experts, experts))
+    np.add.at(table, (ideal, first), 1 / len(first))
+    return tuple(map(tuple, table.tolist()))
 
 
 def _treated(name: str, made: Sequence[tuple[Answers, tuple[Told, ...]]]) -> Treated:
@@ -158,10 +172,12 @@ def _treated(name: str, made: Sequence[tuple[Answers, tuple[Told, ...]]]) -> Tre
 
 
 def _mean(told: Sequence[Told]) -> Told:
-    names = ("accuracy", "exact", "distance", "floor", "agreement")
+    names = ("accuracy", "exact", "distance", "floor", "agreement", "fidelity")
     kept = [each.retention for each in told if each.retention is not None]
     return Told(
         retention=float(np.mean(kept)) if kept else None,
+        loads=tuple(np.mean([each.loads for each in told], axis=0).tolist()),
+        confusion=tuple(map(tuple, np.mean([each.confusion for each in told], axis=0).tolist())),
         **{name: float(np.mean([getattr(each, name) for each in told])) for name in names},
     )
 

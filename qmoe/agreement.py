@@ -32,6 +32,20 @@ def total_variation(
     return np.asarray(np.abs(p - q).sum(1) / 2)
 
 
+def hellinger_fidelity(
+    p: Float[Array, "row outcome"], q: Float[Array, "row outcome"]
+) -> Float[Array, " row"]:
+    """The squared Bhattacharyya coefficient (sum_o sqrt(p_o q_o))^2 of two distributions, by row.
+
+    1 where they are equal, 0 where no outcome is common. Exact ones may be short of 0 by rounding.
+
+    >>> hellinger_fidelity(np.array([[1.0, 0.0]]), np.array([[0.25, 0.75]])).tolist()
+    [0.25]
+    """
+    shared = np.sqrt(np.clip(p, 0, None) * np.clip(q, 0, None)).sum(1)
+    return np.asarray(np.minimum(shared**2, 1.0))
+
+
 def shot_floor(p: Float[Array, "row outcome"], shots: int) -> Float[Array, " row"]:
     """The expected total variation between a distribution and itself sampled with `shots` shots.
 

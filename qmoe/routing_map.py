@@ -74,11 +74,7 @@ class RoutingMap:
     @property
     def centres(self) -> Float64[Array, "cell 2"]:
         """The inputs that the grid's values belong to, row by row from ymin."""
-        xmin, xmax, ymin, ymax = self.extent
-        rows, columns = self.gates.shape[1:]
-        xs = xmin + (np.arange(columns) + 0.5) / columns * (xmax - xmin)
-        ys = ymin + (np.arange(rows) + 0.5) / rows * (ymax - ymin)
-        return np.stack(np.meshgrid(xs, ys), -1).reshape(-1, 2)
+        return centres(self.extent, *self.gates.shape[1:])
 
     @property
     def class_probabilities(self) -> Float[Array, "K rows columns"]:
@@ -135,6 +131,16 @@ class RoutingMap:
             ) from error
         check_format(text, FORMAT, str(path))
         return _assemble(path, text, tensors)
+
+
+def centres(
+    extent: tuple[float, float, float, float], rows: int, columns: int
+) -> Float64[Array, "cell 2"]:
+    """The centres of the cells of a grid over an extent, row by row from ymin."""
+    xmin, xmax, ymin, ymax = extent
+    xs = xmin + (np.arange(columns) + 0.5) / columns * (xmax - xmin)
+    ys = ymin + (np.arange(rows) + 0.5) / rows * (ymax - ymin)
+    return np.stack(np.meshgrid(xs, ys), -1).reshape(-1, 2)
 
 
 class _Head(BaseModel):

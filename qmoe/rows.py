@@ -18,7 +18,7 @@ from qmoe.moe import MixtureOfExperts
 from qmoe.predict import evaluate
 from qmoe.provenance import Provenance
 from qmoe.record import CurvePoint, Record
-from qmoe.routing_map import RoutingMap
+from qmoe.routing_map import RoutingMap, centres
 from qmoe.trial import Trial
 
 GRID = 80
@@ -155,12 +155,11 @@ def routing_map(cell: Cell, result: CellResult) -> RoutingMap | None:
     points = bench.points(0)
     margin = 0.08 * np.ptp(points.X, axis=0)
     low, high = points.X.min(0) - margin, points.X.max(0) + margin
-    xs, ys = (low[j] + (np.arange(GRID) + 0.5) / GRID * (high[j] - low[j]) for j in (0, 1))
-    grid = np.stack(np.meshgrid(xs, ys), -1).reshape(-1, 2)
+    extent = (float(low[0]), float(high[0]), float(low[1]), float(high[1]))
     model, weights, _ = first_model(cell, result)
-    answer = evaluate(model, weights, part.scaler.transform(grid).X)
+    answer = evaluate(model, weights, part.scaler.transform(centres(extent, GRID, GRID)).X)
     return RoutingMap(
-        extent=(float(low[0]), float(high[0]), float(low[1]), float(high[1])),
+        extent=extent,
         probabilities=answer.probabilities.T.reshape(-1, GRID, GRID),
         gates=answer.gate_weights.T.reshape(-1, GRID, GRID),
         points=points.X[:SHOWN],

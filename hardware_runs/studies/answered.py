@@ -8,15 +8,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
-from jaxtyping import Float64
-
 from backends.compiled import Compiled
 from backends.execute import Executed
 from backends.twin import predict
 from hardware_runs.scores import Asked
-from qmoe.agreement import retention, shot_floor, total_variation
-from qmoe.arrays import Floats
+from qmoe.agreement import hellinger_fidelity, retention, shot_floor, total_variation
 from qmoe.figure import Figure
 from qmoe.metrics import ACCURACY_RANGE, Score, mean_score, paired_difference, wilson
 from qmoe.studies.figures import Labels, plain, scored
@@ -135,17 +131,3 @@ class Answered:
             ("answer seconds", seconds.answering),
         ):
             yield scored(name, labels, Score(value, math.nan, math.nan), unit="s")
-
-
-def hellinger_fidelity(
-    p: Float64[Floats, "row outcome"], q: Float64[Floats, "row outcome"]
-) -> Float64[Floats, " row"]:
-    """The squared Bhattacharyya coefficient (sum_o sqrt(p_o q_o))^2 of two distributions, by row.
-
-    1 where they are equal, 0 where no outcome is common. Exact ones may be short of 0 by rounding.
-
-    >>> hellinger_fidelity(np.array([[1.0, 0.0]]), np.array([[0.25, 0.75]])).tolist()
-    [0.25]
-    """
-    shared = np.sqrt(np.clip(p, 0, None) * np.clip(q, 0, None)).sum(1)
-    return np.asarray(np.minimum(shared**2, 1.0))

@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hardware_runs.studies import targets as study
-from hardware_runs.studies.answered import hellinger_fidelity
-from qmoe.agreement import total_variation
+from qmoe.agreement import hellinger_fidelity, total_variation
 from qmoe.errors import InputError
 from qmoe.plan import all_cells, carry_out
 from qmoe.routed import RoutedCircuit
