@@ -73,6 +73,12 @@ class Run:
         header = _header(folder)
         return cls(folder.resolve(), header.suite, header.provenance, _records(folder, header))
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows of it."""
+        from qmoe.report.notebook import run_html
+
+        return run_html(self)
+
     def maps(self) -> Iterator[tuple[str, RoutingMap]]:
         """Router name and routing map, one after the other, in the order they were added.
 

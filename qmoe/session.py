@@ -78,7 +78,8 @@ def _prepare(seed: int, threads: int, device: str) -> Provenance:
 def tell(folder: Path, out: Path | None, json_: bool) -> None:
     """Writes the page of a run and prints its outcome."""
     from qmoe.report import write_report
-    from qmoe.report.terminal import summary_json, summary_text
+    from qmoe.report.rich_tables import blocks
+    from qmoe.report.terminal import show, summary_json
     from qmoe.rundir import Run
 
     finished = Run.open(folder)
@@ -86,5 +87,5 @@ def tell(folder: Path, out: Path | None, json_: bool) -> None:
     if json_:
         typer.echo(json.dumps({"run": str(folder), "report": str(page), **summary_json(finished)}))
         return
-    typer.echo(summary_text(finished))
+    show(blocks(finished))
     typer.echo(f"run     {folder}\nreport  {page}")

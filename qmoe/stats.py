@@ -136,8 +136,8 @@ def judge(
         raise ValueError("got a name twice; expected each data set of a family once")
     family = [i for i, sample in enumerate(samples) if _judged(sample)]
     tests = [_test(samples[i], margin) for i in family]
-    unequal = _holm([test.difference for test in tests], alpha)
-    equal = _holm([test.equivalence for test in tests], alpha)
+    unequal = holm([test.difference for test in tests], alpha)
+    equal = holm([test.equivalence for test in tests], alpha)
     found = {
         i: _verdict(samples[i], first, second, margin, alpha)
         for i, first, second in zip(family, unequal, equal, strict=True)
@@ -258,7 +258,7 @@ def _test(sample: Sample, margin: float) -> _Test:
     return _Test(2 * float(tail), float(excess))
 
 
-def _holm(p: Sequence[float], alpha: float) -> list[_Step]:
+def holm(p: Sequence[float], alpha: float) -> list[_Step]:
     """Holm's step-down procedure, Scand. J. Stat. 6, 65 (1979).
 
     statsmodels' multipletests gives the same adjusted p, but not the step that decided, and it

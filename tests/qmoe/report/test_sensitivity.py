@@ -10,6 +10,7 @@ from qmoe.evidence import Evidence
 from qmoe.figure import Figure, Figures, Measurement
 from qmoe.metrics import wilson
 from qmoe.report import write_report
+from qmoe.report.rich_tables import as_text
 from qmoe.report.sensitivity import (
     FIGURES,
     KEPT,
@@ -17,7 +18,7 @@ from qmoe.report.sensitivity import (
     sensitivity_lines,
     sensitivity_table,
 )
-from qmoe.report.terminal import summary_json, summary_text
+from qmoe.report.terminal import summary_json
 from tests.qmoe.report import factory
 
 LABELS = {"router": "quantum L=2", "dataset": "moons", "inputs": 200}
@@ -100,5 +101,5 @@ def test_page_terminal_and_csv_agree(tmp_path):
     assert len(frame) == len(sensitivity_table(sensitivity(evidence()))) == 6
     lines = list(sensitivity_lines(sensitivity(evidence())))
     assert "drift 0.5 (accuracy 0.50)" in lines[1] and "not run" in lines[2]
-    assert "prediction intervals" in summary_text(run)
+    assert "prediction intervals" in as_text(run)
     assert len(summary_json(run)["sensitivity"]) == 6
