@@ -8,18 +8,18 @@ from typing import Annotated
 
 import typer
 
-from qmoe import cli_hardware, cli_shots, cli_targets
+from qmoe import cli_hardware, cli_report, cli_shots, cli_targets
 from qmoe.dotted import named
 from qmoe.entry import enter
 from qmoe.errors import InputError, QmoeError, unknown
-from qmoe.session import finish, tell
+from qmoe.session import finish
 
 STUDIES = {
     name: f"{room}.studies.{name}:{name}"
     for room, names in (
         ("qmoe", ("ablation", "efficiency", "interference", "convergence", "trainability")),
         ("qmoe", ("images", "hunt", "noise")),
-        ("hardware_runs", ("device", "sensitivity")),
+        ("hardware_runs", ("device", "sensitivity", "volumetric")),
     )
     for name in names
 }
@@ -36,6 +36,7 @@ data_app = typer.Typer(help="Data sets: what there is, and downloads.", no_args_
 app.add_typer(data_app, name="data")
 app.add_typer(cli_targets.app)
 app.add_typer(cli_shots.app)
+app.add_typer(cli_report.app)
 app.add_typer(cli_hardware.app, name="hardware")
 app.command(epilog="Example: qmoe verify boston.zip")(cli_hardware.verify)
 
@@ -244,20 +245,6 @@ def predict(
         typer.echo(json.dumps(result.to_dict()))
     else:
         typer.echo(str(result))
-
-
-@app.command(epilog="Example: qmoe report latest")
-def report(
-    run: Annotated[str, typer.Argument(help="A run's folder, its id, or 'latest'.")] = "latest",
-    out: Annotated[
-        Path | None, typer.Option("--out", help="Folder of the page; default <run>/report.")
-    ] = None,
-    json_: Json = False,
-) -> None:
-    """Write the report of a finished run again."""
-    from qmoe.rundir import Run
-
-    tell(Run.open(run).path, out, json_)
 
 
 @app.command(epilog="Example: qmoe claims --claim C7")

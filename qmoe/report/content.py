@@ -16,6 +16,7 @@ from qmoe.provenance import Provenance
 from qmoe.record import Record
 from qmoe.report.marks import marks
 from qmoe.report.parts import Parts
+from qmoe.report.pictures import OfExperiment, Pictures, pictures, pictures_of
 from qmoe.report.searches import searches
 from qmoe.report.sections import Apart, Section, sections
 from qmoe.report.words import FEW
@@ -39,8 +40,9 @@ class Content:
     """What a report shows of one run, or of several side by side.
 
     `sections` hold the trained routers, those of each run apart. `sources` are where any figure
-    comes from. `warnings` are the kinds of warning with their number, `maps` those of targets,
-    `asked` the ids of the runs that asked for each study.
+    comes from. `warnings` are the kinds of warning with their number, `maps` every routing map,
+    `asked` the ids of the runs that asked for each study, `pictured` the pictures of each table
+    of targets by its key, `experiments` those of each experiment by its plan.
     """
 
     runs: tuple[Run, ...]
@@ -51,6 +53,8 @@ class Content:
     sources: tuple[str, ...]
     warnings: tuple[tuple[str, int], ...]
     asked: Mapping[str, tuple[str, ...]]
+    pictured: Mapping[str, Pictures]
+    experiments: Mapping[str, OfExperiment]
 
     def runs_of(self, study: str) -> str:
         """The runs that asked for a study, as a caption names them."""
@@ -97,6 +101,10 @@ class Content:
             found["results"] = self._of_each(lambda frame: frame)
             found["summary"] = self._of_each(summary)
             found["comparisons"] = self._of_each(comparisons)
+        routing = [each.routing.table for each in self.pictured.values() if each.routing]
+        routing += [each.routing.table for each in self.experiments.values() if each.routing]
+        if routing:
+            found["routing"] = pd.concat(routing, ignore_index=True)
         return found | self.parts.tables()
 
     def _of_each(self, made: Callable[[pd.DataFrame], pd.DataFrame]) -> pd.DataFrame:
@@ -129,14 +137,14 @@ def gather(runs: Sequence[Run]) -> Content:
     maps: list[tuple[str, RoutingMap]] = []
     for number, run in enumerate(runs):
         own = tuple(run.maps())
-        maps += [each for each in own if getattr(each[1], "target", "")]
+        maps += own
         records = [record for record in run.records if _told(record) not in seen]
         if not records:
             continue
         seen.update(map(_told, records))
         frame = table(records)
         styles = marks(zip(frame["router"], frame["family"], strict=True))
-        plain = [each for each in own if not getattr(each[1], "target", "")]
+        plain = [each for each in own if not each[1].target]
         apart = Apart(run.id, f"r{number + 1}-") if len(runs) > 1 else Apart(run.id)
         made += sections(frame, records, plain, styles, searches(evidence_of(run)), apart)
         trained.append(Trained(run.id, frame))
@@ -156,6 +164,8 @@ def gather(runs: Sequence[Run]) -> Content:
         sources=tuple(dict.fromkeys([*sources, *parts.sources])),
         warnings=tuple(_warnings([r for run in runs for r in run.records])),
         asked=asked,
+        pictured={each.key: pictures(each, maps) for each in parts.targets},
+        experiments={each.plan: pictures_of(each) for each in parts.hardware},
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -13,7 +13,6 @@ from qmoe.figure import Figure
 from qmoe.metrics import Score, paired_difference
 from qmoe.record import Scalar
 from qmoe.report.stored import measured, score_of, whole_of
-from qmoe.report.words import counted, number, written
 
 STUDY = "device"
 ACCURACY = "device accuracy"
@@ -111,28 +110,6 @@ def device_table(found: Devices) -> pd.DataFrame:
             line |= {"circuits": row.circuits, "shots": row.shots, "gamma": row.gamma}
             rows.append(line)
     return pd.DataFrame(rows)
-
-
-def device_lines(found: Devices) -> Iterator[str]:
-    """The same for a terminal, a few lines per target."""
-    yield (
-        f"{counted(found.routers, 'router')} {found.router} on devices: "
-        f"{counted(found.inputs, 'test input')} of {found.dataset}, "
-        f"{counted(found.shots, 'shot')} each, whatever the treatment"
-    )
-    for target in found.targets:
-        if target.note:
-            yield f"  {target.target}: {target.note}"
-            continue
-        raw = target.rows[0]
-        yield (
-            f"  {target.target}: {written(raw.accuracy)} (exact {number(target.exact.value)}), "
-            f"R {number(raw.retention.value, '.2f')}, TV {number(raw.distance.value)} "
-            f"(floor {number(target.floor)})"
-        )
-        yield f"    device minus exact: {target.verdict}"
-        yield f"    by accuracy: {target.by_accuracy}"
-        yield f"    by total variation: {target.by_distance}"
 
 
 def _target(figures: Sequence[Figure]) -> DeviceTarget:

@@ -39,7 +39,10 @@ def _beats(content: Content) -> tuple[str, str]:
     words = dict(content.words)
     judged = sum(times for word, times in words.items() if word != "untuned")
     if not judged:
-        return "Not judged: no comparison had equal search budgets.", content.sections[0].key
+        text = (
+            "Not judged: without equal search budgets that are large enough, differences are only"
+        )
+        return f"{text} described.", content.sections[0].key
     better = words.get("better", 0)
     told = ", ".join(f"{times} {word}" for word, times in content.words if word != "untuned")
     start = "No" if not better else "Yes" if better == judged else "In part"
@@ -119,7 +122,7 @@ def _bought(content: Content) -> tuple[str, str]:
     distance = _span([t.distance.value - raw.distance.value for raw, t in pairs])
     return (
         f"{treatments.capitalize()} on {counted(len(pairs), 'target')}, one router, equal shots: "
-        f"accuracy {accuracy}, total variation {distance}. Exploratory: nothing is judged.",
+        f"changes accuracy by {accuracy}, total variation by {distance}. Exploratory: not judged.",
         content.parts.targets[0].key,
     )
 
@@ -164,7 +167,7 @@ def _real(content: Content) -> tuple[str, str]:
     names = ", ".join(source_label(source) for source in content.sources)
     if content.hardware:
         return f"Some of it: sources are {names}; every table names its own.", "provenance"
-    return f"No. Nothing here ran on quantum hardware; sources: {names}.", "provenance"
+    return f"No. Nothing here ran on quantum hardware. Sources: {names}.", "provenance"
 
 
 def _sources(rows: Sequence[TargetRow]) -> str:

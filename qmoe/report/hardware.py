@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -12,7 +13,7 @@ from qmoe.figure import Figure
 from qmoe.metrics import Score
 from qmoe.record import Scalar
 from qmoe.report.stored import measured, score_of, whole_of
-from qmoe.report.words import counted, number, written
+from qmoe.report.words import counted
 
 STUDY = "hardware"
 
@@ -28,9 +29,21 @@ class Treatment:
     distance: Score
     floor: float
     agreement: Score
+    fidelity: Score
     circuits: float
     shots: float
     gamma: float
+    figures: tuple[Figure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Circuit:
+    """What was compiled for a device: counts, fidelity by its calibration, physical qubits."""
+
+    two_qubit_gates: float
+    depth: float
+    fidelity: float
+    layout: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +75,31 @@ class Hardware:
     changes: tuple[str, ...]
     departures: tuple[str, ...]
     billed: tuple[str, ...]
+    circuit: Circuit
+    seconds: Mapping[str, float]
+    exact_seconds: float
+
+    @property
+    def plan(self) -> str:
+        """The id of its plan."""
+        return str(self.labels["plan"])
+
+    @property
+    def source(self) -> str:
+        """Where its results came from; "" where nothing was collected."""
+        return str(self.labels["source"])
+
+    @property
+    def predictions(self) -> int:
+        """How many inputs were answered, all routers and repeats together."""
+        sizes = (whole_of(self.labels[name]) for name in ("routers", "inputs", "repeats"))
+        return math.prod(sizes)
+
+    @property
+    def exact_per_thousand(self) -> float:
+        """Seconds of 1,000 predictions of the same routers exact, on the CPU that scored them."""
+        asked = whole_of(self.labels["routers"]) * whole_of(self.labels["inputs"])
+        return 1000 * self.exact_seconds / asked if asked else math.nan
 
     @property
     def device(self) -> bool:
@@ -74,37 +112,53 @@ def hardware(evidence: Evidence | None) -> tuple[Hardware, ...]:
     return tuple(_one(figures) for figures in measured(evidence, STUDY))
 
 
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """Experiments with the same routers, inputs and shots, on any targets: one table."""
+
+    experiments: tuple[Hardware, ...]
+
+    @property
+    def about(self) -> str:
+        """What is equal in all of them."""
+        labels = self.experiments[0].labels
+        routers, inputs, shots = (whole_of(labels[n]) for n in ("routers", "inputs", "shots"))
+        return (
+            f"{counted(routers, 'router')} picked by rule, {counted(inputs, 'test input')} each, "
+            f"{counted(shots, 'shot')} per circuit"
+        )
+
+
+def alike(found: Sequence[Hardware]) -> tuple[Alike, ...]:
+    """The experiments in groups that may stand in one table, in their order."""
+    groups: dict[str, list[Hardware]] = {}
+    for each in found:
+        # without the digest of what was measured nothing says that two are alike
+        groups.setdefault(str(each.labels["checkpoints"] or each.plan), []).append(each)
+    return tuple(Alike(tuple(group)) for group in groups.values())
+
+
 def hardware_table(found: Sequence[Hardware]) -> pd.DataFrame:
     """The treatments for other programs: one row per experiment and treatment."""
     rows = []
     for each in found:
         for row in each.treatments:
             line: dict[str, Scalar] = {**each.labels, "treatment": row.name, "exact": row.exact}
-            for name in ("accuracy", "retention", "distance", "agreement"):
+            for name in ("accuracy", "retention", "distance", "agreement", "fidelity"):
                 score: Score = getattr(row, name)
-                column = "total_variation" if name == "distance" else name
+                column = {"distance": "total_variation", "fidelity": "hellinger_fidelity"}.get(
+                    name, name
+                )
                 line |= {column: score.value, f"{column}_low": score.low}
                 line[f"{column}_high"] = score.high
             line |= {"floor": row.floor, "circuits": row.circuits, "shots_used": row.shots}
-            rows.append(line)
+            at = each.circuit
+            line |= {"two_qubit_gates": at.two_qubit_gates, "depth": at.depth}
+            line |= {"expected_fidelity": at.fidelity, "layout": at.layout}
+            line |= {f"{phase}_seconds": value for phase, value in each.seconds.items()}
+            line |= {"exact_seconds_per_1000": each.exact_per_thousand}
+            rows.append(line | {"billed": ", ".join(each.billed)})
     return pd.DataFrame(rows)
-
-
-def hardware_lines(found: Sequence[Hardware]) -> Iterator[str]:
-    """The same for a terminal."""
-    for each in found:
-        at = each.labels
-        yield (
-            f"{at['suite']} on {at['target']} ({at['source'] or 'nothing collected'}): "
-            f"{counted(whole_of(at['routers']), 'router')}, {at['inputs']} inputs each"
-        )
-        for row in each.treatments:
-            yield (
-                f"  {row.name}: {written(row.accuracy)} (exact {number(row.exact)}), "
-                f"R {number(row.retention.value, '.2f')}, TV {number(row.distance.value)} "
-                f"(floor {number(row.floor)})"
-            )
-        yield f"    device minus exact: {each.verdict}"
 
 
 def _one(figures: Sequence[Figure]) -> Hardware:
@@ -114,7 +168,10 @@ def _one(figures: Sequence[Figure]) -> Hardware:
     main = by.get("minus exact accuracy", [])
     named = ("plan", "suite", "target", "source", "routers", "inputs", "shots", "repeats")
     return Hardware(
-        labels={key: figures[0].labels[key] for key in (*named, "occasion", "calibrated")},
+        labels={
+            **{key: figures[0].labels[key] for key in (*named, "occasion", "calibrated")},
+            "checkpoints": figures[0].labels.get("checkpoints", ""),
+        },
         verdict=main[0].note if main else "nothing counts",
         word=str(main[0].labels["word"]) if main else "nothing counts",
         difference=score_of(main[0] if main else None),
@@ -142,7 +199,21 @@ def _one(figures: Sequence[Figure]) -> Hardware:
         ),
         departures=tuple(f.note for f in by.get("departure", [])),
         billed=tuple(f"{f.value:,.2f} {f.labels['unit']}" for f in by.get("billed", [])),
+        circuit=Circuit(
+            two_qubit_gates=_first(by, "two-qubit gates").value,
+            depth=_first(by, "depth").value,
+            fidelity=_first(by, "expected fidelity").value,
+            layout=by["qubits"][0].note if "qubits" in by else "",
+        ),
+        seconds={
+            str(f.labels["phase"]): f.value for f in by.get("seconds", []) if f.value is not None
+        },
+        exact_seconds=_first(by, "exact seconds").value,
     )
+
+
+def _first(by: Mapping[str, Sequence[Figure]], name: str) -> Score:
+    return score_of(by[name][0] if name in by else None)
 
 
 def _treatment(by: dict[str, list[Figure]], name: str) -> Treatment:
@@ -158,9 +229,16 @@ def _treatment(by: dict[str, list[Figure]], name: str) -> Treatment:
         distance=of("total variation"),
         floor=of("shot floor").value,
         agreement=of("top-1 agreement"),
+        fidelity=of("hellinger fidelity"),
         circuits=of("circuits").value,
         shots=of("shots").value,
         gamma=of("gamma").value,
+        figures=tuple(
+            f.model_copy(update={"name": named})
+            for named in ("expert load", "routing confusion")
+            for f in by.get(named, [])
+            if f.labels.get("treatment") == name
+        ),
     )
 
 
@@ -168,4 +246,4 @@ def _repeats(by: dict[str, list[Figure]]) -> Iterator[tuple[int, float, float, i
     names = ("repeat accuracy", "repeat total variation", "blocks left out")
     for accuracy, distance, left in zip(*(by.get(name, []) for name in names), strict=True):
         place = whole_of(accuracy.labels["repeat"])
-        yield place, accuracy.value or 0.0, distance.value or 0.0, int(left.value or 0)
+        yield place, score_of(accuracy).value, score_of(distance).value, int(left.value or 0)

@@ -7,6 +7,8 @@ from markupsafe import Markup
 
 from qmoe.report.content import Content, tally
 from qmoe.report.glance import glance
+from qmoe.report.hardware import alike
+from qmoe.report.script import script
 from qmoe.report.sections import MOST_DRAWN
 from qmoe.report.sensitivity import FIGURES
 from qmoe.report.tables import WIDTH
@@ -32,9 +34,7 @@ def render(content: Content) -> str:
         .get_template("page.html.j2")
         .render(
             content=content,
-            run=content.runs[0],
             runs=content.runs,
-            provenance=content.runs[0].provenance,
             commands=content.commands,
             sections=content.sections,
             answers=glance(content),
@@ -47,10 +47,15 @@ def render(content: Content) -> str:
             hardware=content.hardware,
             targets=parts.targets,
             devices=parts.devices,
+            volumetric=parts.volumetric,
             sensitivity=parts.sensitivity,
             sensitivity_figures=FIGURES,
             noise=parts.noise,
+            pictured=content.pictured,
             experiments=parts.hardware,
+            alike=alike(parts.hardware),
+            phases=tuple(dict.fromkeys(phase for each in parts.hardware for phase in each.seconds)),
+            experiment=content.experiments,
             warnings=content.warnings,
             tables=tuple(content.tables()),
             total=content.models,
@@ -77,5 +82,9 @@ def environment() -> Environment:
     environment.filters["counted"] = counted
     environment.filters["source"] = source_label
     environment.filters["tally"] = tally
+    own = script()
+    # ours, and without any part that would end its element; whatever else the page shows is escaped
+    environment.globals["script"] = Markup(own.text)
+    environment.globals["script_source"] = own.source
     environment.globals["style"] = Markup(environment.get_template("page.css").render())
     return environment

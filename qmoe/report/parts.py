@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pandas as pd
 
 from qmoe.evidence import Evidence
-from qmoe.report.device import Devices, device_lines, device_table, devices
+from qmoe.report.device import Devices, device_table, devices
+from qmoe.report.drift_plot import drift_table, prediction_table
 from qmoe.report.efficiency import eta_table
-from qmoe.report.hardware import Hardware, hardware, hardware_lines, hardware_table
+from qmoe.report.hardware import Hardware, hardware, hardware_table
 from qmoe.report.noise import Noise, noise_of, noise_table
 from qmoe.report.sensitivity import (
     Sensitivity,
     sensitivity,
-    sensitivity_lines,
     sensitivity_table,
 )
-from qmoe.report.targets import Targets, target_lines, target_table, targets
+from qmoe.report.targets import Targets, target_table, targets
+from qmoe.report.volumetric import Volumetric, volumetric, volumetric_table
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,6 +31,7 @@ class Parts:
     sensitivity: Sensitivity | None
     noise: Noise | None
     hardware: tuple[Hardware, ...] = ()
+    volumetric: Volumetric | None = None
 
     @classmethod
     def of(cls, evidence: Evidence | None) -> Parts:
@@ -42,12 +43,14 @@ class Parts:
             sensitivity(evidence),
             noise_of(evidence),
             hardware(evidence),
+            volumetric(evidence),
         )
 
     @property
     def any(self) -> bool:
         """Whether there is anything of a run without trained routers to show."""
-        return bool(self.targets or self.devices or self.sensitivity or self.noise or self.hardware)
+        every = (self.targets, self.devices, self.sensitivity, self.noise, self.hardware)
+        return any(every) or self.volumetric is not None
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -69,16 +72,8 @@ class Parts:
             ),
             "noise": None if self.noise is None else noise_table(self.noise),
             "hardware": hardware_table(self.hardware) if self.hardware else None,
+            "repeats": drift_table(self.hardware) if self.hardware else None,
+            "predictions": prediction_table(self.hardware) if self.hardware else None,
+            "volumetric": None if self.volumetric is None else volumetric_table(self.volumetric),
         }
-        return {name: frame for name, frame in found.items() if frame is not None}
-
-    def lines(self) -> Iterator[str]:
-        """The parts that a terminal shows, an empty line after each."""
-        for each in self.targets:
-            yield from (*target_lines(each), "")
-        if self.devices is not None:
-            yield from (*device_lines(self.devices), "")
-        if self.sensitivity is not None:
-            yield from (*sensitivity_lines(self.sensitivity), "")
-        if self.hardware:
-            yield from (*hardware_lines(self.hardware), "")
+        return {name: frame for name, frame in found.items() if frame is not None and len(frame)}

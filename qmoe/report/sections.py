@@ -16,7 +16,8 @@ from qmoe.report.curves import bands, learning_curves
 from qmoe.report.headline import TESTED, Headline, headline
 from qmoe.report.maps import decision_and_gates
 from qmoe.report.marks import Mark
-from qmoe.report.plots import accuracy_against_parameters, expert_load
+from qmoe.report.pareto import pareto
+from qmoe.report.plots import expert_load
 from qmoe.report.searches import Searches, best_of_trials
 from qmoe.report.svg import Drawing
 from qmoe.report.tables import Axis, DifferenceRow, RouterRow, difference_rows, router_rows
@@ -73,7 +74,7 @@ class Panel:
     verdict_axis: Axis | None
     differences: tuple[DifferenceRow, ...]
     difference_axis: Axis | None
-    parameters: Drawing
+    costs: tuple[Drawing, ...]
     load: Drawing | None
     search: Drawing | None
     curves: tuple[Card, ...]
@@ -182,7 +183,7 @@ def _panel(
         verdict_axis=verdict_axis,
         differences=differences,
         difference_axis=difference_axis,
-        parameters=accuracy_against_parameters(rows, marks, f"{key}-parameters", on),
+        costs=pareto(rows, marks, f"{key}-cost", on),
         load=expert_load(groups, marks, f"{key}-load") if len(names) <= MOST_DRAWN else None,
         search=best_of_trials(
             {name: found[name] for name in names if name in found},

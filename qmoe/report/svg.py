@@ -6,6 +6,7 @@ import contextlib
 import html
 import io
 import re
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,6 +87,12 @@ class Drawing:
         self._save(buffer, format="svg")
         return _inlined(buffer.getvalue(), self.key, self.alt)
 
+    def svg(self) -> bytes:
+        """A whole SVG file, in the light scheme."""
+        buffer = io.BytesIO()
+        self._save(buffer, format="svg")
+        return buffer.getvalue()
+
     def pdf(self, path: Path) -> None:
         """Writes it as vectors, in the light scheme.
 
@@ -97,7 +104,9 @@ class Drawing:
 
     def _save(self, file: Any, *, format: str) -> None:
         date = "Date" if format == "svg" else "CreationDate"
-        with _style(self.key):
+        # a letter that DejaVu lacks is drawn by the fonts of the page, or as a box in print
+        with _style(self.key), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font", UserWarning)
             figure = Figure(figsize=self.size)
             self.draw(figure)
             figure.savefig(file, format=format, transparent=True, metadata={date: None})

@@ -15,7 +15,7 @@ from qmoe.metrics import Score
 from qmoe.record import Scalar
 from qmoe.report.stored import measured, score_of, whole_of
 from qmoe.report.tables import Axis, Drawn, axis_of, drawn_on
-from qmoe.report.words import counted, number, source_label, written
+from qmoe.report.words import counted
 
 STUDY = "targets"
 ACCURACY = "target accuracy"
@@ -225,29 +225,6 @@ def target_table(found: Sequence[Targets]) -> pd.DataFrame:
             line |= {"calibrated": row.calibrated, "layout": row.layout, "note": row.note}
             rows.append(line)
     return pd.DataFrame(rows)
-
-
-def target_lines(found: Targets) -> Iterator[str]:
-    """The same for a terminal, a line per target."""
-    yield (
-        f"{found.router}, seed {found.seed}, on "
-        f"{counted(len({row.target for row in found.rows}), 'target')}: "
-        f"{counted(found.inputs, 'test input')} of {found.dataset}, "
-        f"{counted(found.shots, 'shot')} each"
-    )
-    width = max(len(row.name) for row in found.rows)
-    for row in found.rows:
-        if not row.ran:
-            yield f"  {row.name:{width}}  {row.note}"
-            continue
-        gates = f"{number(row.two_qubit_gates, '.0f')} two-qubit gates, depth {row.depth:.0f}"
-        floor = f"floor {number(row.floor)}" if row.shots else "exact"
-        retained, agreed = (number(s.value, ".2f") for s in (row.retention, row.agreement))
-        yield (
-            f"  {row.name:{width}}  {written(row.accuracy)}  R {retained}"
-            f"  TV {number(row.distance.value)} ({floor})  top-1 {agreed}"
-            f"  {gates}, {source_label(row.source)}"
-        )
 
 
 def _by_mitigation(figures: tuple[Figure, ...]) -> Iterator[tuple[Figure, ...]]:

@@ -106,7 +106,7 @@ def test_the_page_has_the_section_escaped_and_the_csv_beside_it(tmp_path):
     page = write_report(run, tmp_path / "report").read_text()
     assert 'id="noise"' in page and 'href="noise.csv"' in page
     assert "Breakdown points against the linear router" in page and "breaks at 0.0" in page
-    assert HARMFUL not in page and "&lt;script&gt;" in page
+    assert page.count("<script") == 1 and "&lt;script&gt;" in page  # that of the page itself
     assert (tmp_path / "report" / "noise.csv").is_file()
     again = write_report(run, tmp_path / "again")
     assert again.read_text() == page
