@@ -111,9 +111,11 @@ class Content:
         frames = [made(each.frame) for each in self.trained]
         if len(self.runs) == 1:
             return frames[0]
+        named = []
         for each, frame in zip(self.trained, frames, strict=True):
-            frame.insert(0, "run", each.run)
-        return pd.concat(frames, ignore_index=True)
+            named.append(frame.copy())
+            named[-1].insert(0, "run", each.run)
+        return pd.concat(named, ignore_index=True)
 
 
 def gather(runs: Sequence[Run]) -> Content:

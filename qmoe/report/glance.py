@@ -47,7 +47,7 @@ def _beats(content: Content) -> tuple[str, str]:
     told = ", ".join(f"{times} {word}" for word, times in content.words if word != "untuned")
     start = "No" if not better else "Yes" if better == judged else "In part"
     against = counted(judged, "comparison")
-    text = f"{start}. {against} of a quantum router with the best control of its group: {told}."
+    text = f"{start}: {told}, of {against} of a quantum router with the best control of its group."
     return text, content.sections[0].key
 
 
@@ -143,11 +143,12 @@ def _costs(content: Content) -> tuple[str, str]:
     said, link = [], ""
     for table in content.parts.targets[:1]:
         link = table.key
-        if table.baseline and math.isfinite(seconds := table.per_thousand(table.baseline)):
+        if table.baseline and table.timed(table.baseline):
+            seconds = table.per_thousand(table.baseline)
             said.append(
                 f"Exact on this CPU: {number(seconds, '.3g')} s for 1,000 predictions, no fee."
             )
-        timed = [row for row in table.rows if row.shots and math.isfinite(row.seconds)]
+        timed = [row for row in table.rows if row.shots and table.timed(row)]
         if timed:
             slow = max(timed, key=table.per_thousand)
             said.append(

@@ -30,6 +30,9 @@ from qmoe.report.words import FEW, ON, counted, number, source_label, typeset, w
 from qmoe.results import summary, table
 from qmoe.rundir import Run
 
+WIDTH = 140
+"""Of tables where no terminal says how wide it is."""
+
 _NARROW = 12
 _INDENT = 2
 _GAP = 2
@@ -100,7 +103,7 @@ class Block:
     sentences: tuple[str, ...]
 
 
-def as_text(run: Run, width: int = 100) -> str:
+def as_text(run: Run, width: int = WIDTH) -> str:
     """The same as text: tables at most `width` wide where their figures allow, sentences whole."""
     return text_of(blocks(run), width)
 
@@ -115,7 +118,7 @@ def rendered(found: Iterator[Block]) -> Iterator[RenderableType]:
         yield Line("")
 
 
-def text_of(found: Iterator[Block], width: int = 100) -> str:
+def text_of(found: Iterator[Block], width: int = WIDTH) -> str:
     """Blocks as plain text; titles and sentences stay on one line, for what reads lines."""
     lines = []
     for each in rendered(found):

@@ -142,6 +142,10 @@ class Targets:
             f"the same {counted(self.inputs, 'test input')}{shots}"
         )
 
+    def timed(self, row: TargetRow) -> bool:
+        """Whether a row was timed."""
+        return math.isfinite(row.seconds)
+
     def per_thousand(self, row: TargetRow) -> float:
         """Seconds of 1,000 predictions on a row's target; nan where nobody timed it."""
         return 1000 * row.seconds / self.inputs if self.inputs else math.nan

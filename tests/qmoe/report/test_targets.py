@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -135,3 +137,62 @@ def test_a_terminal_gets_a_line_per_target(run):
     ]
     assert "not run: pip install" in text
     assert [row["target"] for row in summary_json(run)["targets"]][1] == "ibm:fake_boston"
+
+
+def test_twelve_targets_and_ten_routers_stay_below_five_megabytes(tmp_path):
+    routers = (*factory.NAMES, "quantum L=4", "quantum L=6")
+    records = factory.study(30, routers, factory.PLACES)
+    extra = {"expected fidelity": 0.9, "hellinger fidelity": 0.99}
+    parts = tuple(part(f"ibm:fake_{k}", 0.9 + k / 200, **extra) for k in range(12))
+    asked = tuple(routed(each) for each in parts)
+    maps = [(name, factory.routing_map(name)) for name in routers]
+    maps += [
+        ("quantum L=2", replace(factory.routing_map(), target=f"ibm:fake_{k}", source="twin"))
+        for k in range(12)
+    ]
+    run = factory.write(tmp_path / "run", records, maps, evidence((PARTS[0], *asked)))
+    page = write_report(run, tmp_path / "report")
+    text = page.read_text(encoding="utf-8")
+    assert len(text.encode()) < 5 * 2**20
+    assert text.count("from the target’s twin") >= 12
+    assert text.count("Which expert is asked first") == 1
+
+
+def routed(found: Figures) -> Figures:
+    """The same with routing confusion and loads of four experts."""
+    labels, experts = found.figures[0].labels, range(1, 5)
+    more = [
+        Figure(name="expert load", labels={**labels, "expert": k}, value=0.25, low=0.2, high=0.3)
+        for k in experts
+    ]
+    more += [
+        Figure(name="routing confusion", labels={**labels, "ideal": i, "asked": k}, value=1 / 16)
+        for i in experts
+        for k in experts
+    ]
+    return found.model_copy(update={"figures": (*found.figures, *more)})
+
+
+def test_figures_in_the_page_equal_those_in_csv_and_parquet(run, tmp_path):
+    page = write_report(run, tmp_path / "report")
+    text = page.read_text(encoding="utf-8")
+    table = pd.read_csv(page.parent / "targets.csv", float_precision="round_trip")
+    names = ("accuracy", "retention", "total_variation", "shot_floor", "expected_fidelity")
+    for value in (v for name in names for v in table[name].dropna()):
+        assert f'data-value="{value}"' in text
+    stored = pd.read_parquet(page.parent / "targets.parquet")
+    pd.testing.assert_frame_equal(stored[list(names)], table[list(names)])
+    assert (page.parent / "report.md").read_text(encoding="utf-8").count("ibm:fake") > 0
+
+
+def test_runs_side_by_side_keep_what_is_theirs(run, tmp_path):
+    records = [factory.record("quantum L=2", seed, study="later") for seed in range(3)]
+    again = [factory.record("quantum L=2", seed) for seed in range(3)]  # the same as of the first
+    other = factory.write(tmp_path / "other", [*records, *again])
+    page = write_report([run, other], tmp_path / "report")
+    table = pd.read_csv(page.parent / "results.csv")
+    assert table.groupby("run").size().to_dict() == {"run": 3, "other": 3}
+    text = page.read_text(encoding="utf-8")
+    assert "run other" in text and "Runs stand apart" in text
+    ids = re.findall(r'\bid="([^"]+)"', text)
+    assert len(ids) == len(set(ids))
