@@ -75,12 +75,12 @@ def summary(df: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
                 "seeds": seeds,
                 "missing": len(group) - seeds,
                 "level": level,
-                **_ends("accuracy", accuracy),
+                **ends("accuracy", accuracy),
                 "accuracy_validation": group["accuracy_validation"].mean(),
                 "trials": group["trials"].iloc[0],
                 **{name: group[name].iloc[0] for name in (*PARAMETERS, *COSTS)},
-                **_ends("routing_entropy", entropy),
-                **_ends("busiest_expert_load", busiest),
+                **ends("routing_entropy", entropy),
+                **ends("busiest_expert_load", busiest),
                 "load_ranked": _joined(ranked_loads(group).mean(axis=0)),
                 **{f"rows_{part}": group[f"rows_{part}"].iloc[0] for part in SPLITS},
                 "warnings": int((group["warnings"] != "").sum()),
@@ -138,5 +138,6 @@ def _joined(values: Iterable[float] | Sequence[float]) -> str:
     return " ".join(repr(float(value)) for value in values)
 
 
-def _ends(name: str, value: Score) -> dict[str, float]:
+def ends(name: str, value: Score) -> dict[str, float]:
+    """A score as columns of a table: the name alone, with `_low`, and with `_high`."""
     return {name: value.value, f"{name}_low": value.low, f"{name}_high": value.high}

@@ -167,7 +167,7 @@ def gather(runs: Sequence[Run]) -> Content:
         warnings=tuple(_warnings([r for run in runs for r in run.records])),
         asked=asked,
         pictured={each.key: pictures(each, maps) for each in parts.targets},
-        experiments={each.plan: pictures_of(each) for each in parts.hardware},
+        experiments={each.plan: pictures_of(each, maps) for each in parts.hardware},
     )
 
 

@@ -13,6 +13,7 @@ from qmoe.figure import Figure
 from qmoe.metrics import Score, paired_difference
 from qmoe.record import Scalar
 from qmoe.report.stored import measured, score_of, whole_of
+from qmoe.results import ends
 
 STUDY = "device"
 ACCURACY = "device accuracy"
@@ -105,8 +106,7 @@ def device_table(found: Devices) -> pd.DataFrame:
             named = ("accuracy", "gain", "retention", "distance", "agreement")
             for name, column in zip(named, (*named[:3], "total_variation", named[4]), strict=True):
                 score: Score = getattr(row, name)
-                line |= {column: score.value, f"{column}_low": score.low}
-                line[f"{column}_high"] = score.high
+                line |= ends(column, score)
             line |= {"circuits": row.circuits, "shots": row.shots, "gamma": row.gamma}
             rows.append(line)
     return pd.DataFrame(rows)

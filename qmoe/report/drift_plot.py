@@ -19,6 +19,7 @@ from qmoe.report.labels import named, shortened
 from qmoe.report.scale import NICE
 from qmoe.report.svg import COLOUR, Drawing
 from qmoe.report.words import counted, number, source_label, written
+from qmoe.results import ends
 
 FIGURES: Final = {
     "accuracy": "accuracy",
@@ -130,7 +131,7 @@ def prediction_table(found: Sequence[Hardware]) -> pd.DataFrame:
             line: dict[str, Scalar] = {name: each.labels[name] for name in _ABOUT}
             line |= {"treatment": row.treatment, "figure": row.figure}
             for name, score in (("predicted", row.predicted), ("measured", row.measured)):
-                line |= {name: score.value, f"{name}_low": score.low, f"{name}_high": score.high}
+                line |= ends(name, score)
             rows.append(line | {"inside": row.inside})
     return pd.DataFrame(rows)
 

@@ -14,6 +14,7 @@ from qmoe.metrics import Score
 from qmoe.record import Scalar
 from qmoe.report.stored import measured, score_of, whole_of
 from qmoe.report.words import counted
+from qmoe.results import ends
 
 STUDY = "hardware"
 
@@ -74,7 +75,7 @@ class Hardware:
     repeats: tuple[tuple[int, float, float, int], ...]
     changes: tuple[str, ...]
     departures: tuple[str, ...]
-    billed: tuple[str, ...]
+    bills: Mapping[str, float]
     circuit: Circuit
     seconds: Mapping[str, float]
     exact_seconds: float
@@ -90,8 +91,18 @@ class Hardware:
         return str(self.labels["source"])
 
     @property
+    def billed(self) -> tuple[str, ...]:
+        """What the whole experiment has cost, as far as the vendor says."""
+        return _amounts(self.bills, 1.0)
+
+    @property
+    def billed_per_thousand(self) -> tuple[str, ...]:
+        """The same for 1,000 predictions: null routers, calibration and all treatments included."""
+        return _amounts(self.bills, 1000 / self.predictions) if self.predictions else ()
+
+    @property
     def predictions(self) -> int:
-        """How many inputs were answered, all routers and repeats together."""
+        """How many inputs were to be answered, all routers and repeats together."""
         sizes = (whole_of(self.labels[name]) for name in ("routers", "inputs", "repeats"))
         return math.prod(sizes)
 
@@ -149,8 +160,7 @@ def hardware_table(found: Sequence[Hardware]) -> pd.DataFrame:
                 column = {"distance": "total_variation", "fidelity": "hellinger_fidelity"}.get(
                     name, name
                 )
-                line |= {column: score.value, f"{column}_low": score.low}
-                line[f"{column}_high"] = score.high
+                line |= ends(column, score)
             line |= {"floor": row.floor, "circuits": row.circuits, "shots_used": row.shots}
             at = each.circuit
             line |= {"two_qubit_gates": at.two_qubit_gates, "depth": at.depth}
@@ -198,7 +208,7 @@ def _one(figures: Sequence[Figure]) -> Hardware:
             if f.value is not None
         ),
         departures=tuple(f.note for f in by.get("departure", [])),
-        billed=tuple(f"{f.value:,.2f} {f.labels['unit']}" for f in by.get("billed", [])),
+        bills={str(f.labels["unit"]): f.value or 0.0 for f in by.get("billed", [])},
         circuit=Circuit(
             two_qubit_gates=_first(by, "two-qubit gates").value,
             depth=_first(by, "depth").value,
@@ -210,6 +220,11 @@ def _one(figures: Sequence[Figure]) -> Hardware:
         },
         exact_seconds=_first(by, "exact seconds").value,
     )
+
+
+def _amounts(bills: Mapping[str, float], factor: float) -> tuple[str, ...]:
+    words = {"money_usd": "USD", "device_seconds": "s of the device"}
+    return tuple(f"{factor * v:,.2f} {words.get(unit, unit)}" for unit, v in bills.items())
 
 
 def _first(by: Mapping[str, Sequence[Figure]], name: str) -> Score:

@@ -14,7 +14,6 @@ from qmoe.report.labels import shortened
 from qmoe.report.latex import booktabs, escaped
 from qmoe.report.methods import methods
 from qmoe.report.pdf import at_width
-from qmoe.report.pictures import pictures_of
 from qmoe.report.shown import Shown, tables_of
 from qmoe.report.svg import Drawing
 
@@ -124,8 +123,8 @@ def drawings_of(content: Content) -> Iterator[Drawing]:
             yield grid.drawing
     for _, row in parts.noise.rows if parts.noise else ():
         yield from (multiple.figure for multiple in row)
-    for each in parts.hardware:
-        yield from pictures_of(each).drawings
+    for each in content.experiments.values():
+        yield from each.drawings
 
 
 def _methods(told: str, entries: Sequence[Entry]) -> str:

@@ -70,20 +70,24 @@ class OfExperiment:
 
     drift: Drift
     routing: Confusions | None
+    maps: tuple[TargetMap, ...]
 
     @property
     def drawings(self) -> tuple[Drawing, ...]:
         """Every picture, in the order of the page."""
         repeats = (self.drift.drawing,) if self.drift.drawing else ()
         routing = self.routing.cards if self.routing else ()
-        return (*repeats, *self.drift.pictures, *(card.drawing for card in routing))
+        maps = (card.figure for card in self.maps)
+        return (*repeats, *self.drift.pictures, *(card.drawing for card in routing), *maps)
 
 
-def pictures_of(found: Hardware) -> OfExperiment:
-    """The pictures of an experiment."""
+def pictures_of(found: Hardware, maps: Sequence[tuple[str, RoutingMap]]) -> OfExperiment:
+    """The pictures of an experiment; of its maps, that of the first router of its plan."""
+    own = [(name, each) for name, each in maps if each.protocol == f"plan {found.plan}"][:1]
     figures = [figure for row in found.treatments for figure in row.figures]
     key = f"plan-{re.sub('[^A-Za-z0-9]', '-', found.plan)}"
-    return OfExperiment(drift(found, key), confusions(figures, f"{key}-routing"))
+    shown = tuple(card for name, each in own for card in target_maps(name, [each], key))
+    return OfExperiment(drift(found, key), confusions(figures, f"{key}-routing"), shown)
 
 
 def target_maps(router: str, maps: Sequence[RoutingMap], key: str) -> tuple[TargetMap, ...]:

@@ -16,6 +16,7 @@ from qmoe.record import Scalar
 from qmoe.report.stored import measured, score_of, whole_of
 from qmoe.report.tables import Axis, Drawn, axis_of, drawn_on
 from qmoe.report.words import counted
+from qmoe.results import ends
 
 STUDY = "targets"
 ACCURACY = "target accuracy"
@@ -222,8 +223,7 @@ def target_table(found: Sequence[Targets]) -> pd.DataFrame:
             for name in SCORES:
                 score: Score = getattr(row, name)
                 column = COLUMNS.get(name, name)
-                line |= {column: score.value, f"{column}_low": score.low}
-                line[f"{column}_high"] = score.high
+                line |= ends(column, score)
             line |= {COLUMNS.get(name, name): getattr(row, name) for name in VALUES}
             line |= {"seconds_per_1000": each.per_thousand(row)}
             line |= {"calibrated": row.calibrated, "layout": row.layout, "note": row.note}
