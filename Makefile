@@ -55,9 +55,9 @@ format: $(VENV)/dev
 	$(BIN)/ruff check --fix .
 
 speed: $(VENV)/peers
-	$(BIN)/python -m benchmarks.speed
-	$(BIN)/python -m benchmarks.twin
-	$(BIN)/python -m benchmarks.noise
+	$(BIN)/python -m benchmarks.figures.speed
+	$(BIN)/python -m benchmarks.figures.twin
+	$(BIN)/python -m benchmarks.figures.noise
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import noise
-from benchmarks.speed.timing import Timing
+from benchmarks.figures import noise
+from benchmarks.figures.speed.timing import Timing
 from qmoe.ansatz import paper
 from qmoe.channel import Channel
 from qmoe.simulate import reference

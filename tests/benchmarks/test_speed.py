@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.speed import cli, ours, peers, router, rows, timing, training
-from benchmarks.speed.workloads import ROUTER_WORKS, RouterWork, Step, StepResult, TrainWork
+from benchmarks.figures.speed import cli, ours, peers, router, rows, timing, training
+from benchmarks.figures.speed.workloads import ROUTER_WORKS, RouterWork, Step, StepResult, TrainWork
 from qmoe.ansatz import paper
 from qmoe.simulate import reference
 
@@ -96,7 +96,7 @@ def test_a_peer_that_is_absent_or_too_slow_for_the_size_says_so():
 
 def test_hand_written_jax_trains_to_our_numbers():
     needs("jax")
-    from benchmarks.speed import peer_jax
+    from benchmarks.figures.speed import peer_jax
 
     theirs, mine = peer_jax.Training(MINIBATCH).run(), ours.ours_train(MINIBATCH)
     assert theirs.weights.shape == MINIBATCH.initial.shape == (2, MINIBATCH.num_angles + 24)
@@ -137,7 +137,7 @@ def test_tasks_take_turns_and_short_ones_are_called_more_often():
 
 def test_one_core_comes_before_anything_numerical():
     code = (
-        "import os, sys; from benchmarks.speed.timing import THREAD_VARIABLES, one_core;"
+        "import os, sys; from benchmarks.figures.speed.timing import THREAD_VARIABLES, one_core;"
         "one_core(); print(*{'numpy', 'torch', 'jax'} & set(sys.modules));"
         "print(*[os.environ[v] for v in THREAD_VARIABLES]);"
         "print(len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else 1)"

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import backends
-from benchmarks import twin
-from benchmarks.by_hand import by_hand
+from benchmarks.figures import twin
+from benchmarks.figures.by_hand import by_hand
 from qmoe.ansatz import paper, reupload
 
 pytestmark = pytest.mark.xdist_group("ibm")

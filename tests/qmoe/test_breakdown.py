@@ -14,7 +14,7 @@ from scipy.interpolate import PchipInterpolator
 from scipy.optimize import brentq
 from sklearn.isotonic import IsotonicRegression
 
-from benchmarks.breakdown import CASES, STRENGTHS, measured
+from benchmarks.figures.breakdown import CASES, STRENGTHS, measured
 from qmoe.breakdown import FEWEST, _crossings, _decreasing, _tail, breakdown
 from qmoe.metrics import mean_score
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from benchmarks.speed.timing import Timing
+from benchmarks.figures.speed.timing import Timing
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmarks.speed.peers import OURS, OURS_CACHED, ROUTER_PEERS, RouterPeer, how_to_get
-from benchmarks.speed.rows import Row
-from benchmarks.speed.timing import first_call, interleaved
-from benchmarks.speed.workloads import RouterWork, Step, StepResult
+from benchmarks.figures.speed.peers import OURS, OURS_CACHED, ROUTER_PEERS, RouterPeer, how_to_get
+from benchmarks.figures.speed.rows import Row
+from benchmarks.figures.speed.timing import first_call, interleaved
+from benchmarks.figures.speed.workloads import RouterWork, Step, StepResult
 
 TOLERANCE = 1e-10
 

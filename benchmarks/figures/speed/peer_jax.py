@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from benchmarks.speed.workloads import (
+from benchmarks.figures.speed.workloads import (
     BETAS,
     EPS,
     LEARNING_RATE,

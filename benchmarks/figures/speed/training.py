@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.speed.ours import ours_train
-from benchmarks.speed.peers import how_to_get, missing
-from benchmarks.speed.rows import Row
-from benchmarks.speed.timing import Timing, first_call, interleaved
-from benchmarks.speed.workloads import TrainResult, TrainWork
+from benchmarks.figures.speed.ours import ours_train
+from benchmarks.figures.speed.peers import how_to_get, missing
+from benchmarks.figures.speed.rows import Row
+from benchmarks.figures.speed.timing import Timing, first_call, interleaved
+from benchmarks.figures.speed.workloads import TrainResult, TrainWork
 
 # Over 1600 steps Adam amplifies the last bit of a sum, on single seeds to 1e-8; one epoch does not.
 WHOLE_RUN = 1e-6
@@ -55,7 +55,7 @@ class _Section:
             build()
 
     def jax(self) -> None:
-        from benchmarks.speed import peer_jax
+        from benchmarks.figures.speed import peer_jax
 
         program = peer_jax.Training(self.work)
         results: list[TrainResult] = []
@@ -65,7 +65,7 @@ class _Section:
             self._accept(JAX, program.run, difference=differs, first=first)
 
     def pennylane(self) -> None:
-        from benchmarks.speed import peer_pennylane
+        from benchmarks.figures.speed import peer_pennylane
 
         trainer = peer_pennylane.Training(self.work)
         short = ours_train(replace(self.work, seeds=1, epochs=1))

@@ -8,7 +8,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import cast
 
-from benchmarks.speed.workloads import RouterWork, Step
+from benchmarks.figures.speed.workloads import RouterWork, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,25 +35,25 @@ class RouterPeer:
         return cast(Callable[[RouterWork], Step], getattr(import_module(module), attribute))
 
 
-OURS = RouterPeer("ours", ("torch",), "benchmarks.speed.ours:router")
+OURS = RouterPeer("ours", ("torch",), "benchmarks.figures.speed.ours:router")
 OURS_CACHED = RouterPeer(
-    "ours, embedding cached", ("torch",), "benchmarks.speed.ours:router_cached"
+    "ours, embedding cached", ("torch",), "benchmarks.figures.speed.ours:router_cached"
 )
 ROUTER_PEERS = (
     RouterPeer(
         "PennyLane default.qubit, torch backprop",
         ("pennylane",),
-        "benchmarks.speed.peer_pennylane:router_torch",
+        "benchmarks.figures.speed.peer_pennylane:router_torch",
     ),
     RouterPeer(
         "PennyLane default.qubit, jax.jit",
         ("pennylane", "jax"),
-        "benchmarks.speed.peer_pennylane:router_jax",
+        "benchmarks.figures.speed.peer_pennylane:router_jax",
     ),
     RouterPeer(
         "tensorcircuit-ng, jax jit + vmap",
         ("tensorcircuit", "jax"),
-        "benchmarks.speed.peer_tensorcircuit:router",
+        "benchmarks.figures.speed.peer_tensorcircuit:router",
     ),
 )
 

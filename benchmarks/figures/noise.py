@@ -1,4 +1,4 @@
-"""`python -m benchmarks.noise`: a training step under noise beside one without, as ratios.
+"""`python -m benchmarks.figures.noise`: a training step under noise beside one without, as ratios.
 
 A step is the router's forward and backward pass as the trainer takes them, the data prepared
 beforehand. One core, one thread, implementations interleaved, medians of processor seconds.
@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.speed.rows import Row, table
-from benchmarks.speed.timing import Timing, interleaved, one_core
+from benchmarks.figures.speed.rows import Row, table
+from benchmarks.figures.speed.timing import Timing, interleaved, one_core
 
 if TYPE_CHECKING:
     from qmoe.channel import Channel
@@ -156,7 +156,7 @@ def device(circuit: Circuit) -> list[Op | Channel]:
 
 def main() -> int:
     """Measures and prints."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.noise", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.figures.noise", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer rounds")
     rounds = 3 if parser.parse_args().quick else 20
 

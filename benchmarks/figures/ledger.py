@@ -1,6 +1,6 @@
 """How long a full ledger takes to answer, and what collecting costs beside the vendor's client.
 
-    python -m benchmarks.ledger
+    python -m benchmarks.figures.ledger
 
 prints medians: `qmoe hardware list` and `status` with 10,000 jobs of 20 plans of the size of
 device-paper (start of Python apart), the queries behind them, and storing the counts of 1,000

@@ -12,7 +12,7 @@ import numpy as np
 import pennylane as qml
 import torch
 
-from benchmarks.speed.workloads import (
+from benchmarks.figures.speed.workloads import (
     BETAS,
     EPS,
     LEARNING_RATE,
@@ -62,7 +62,7 @@ def router_torch(work: RouterWork) -> Step:
 
 def router_jax(work: RouterWork) -> Step:
     """The whole step compiled by jax.jit."""
-    from benchmarks.speed.peer_jax import compiled_step
+    from benchmarks.figures.speed.peer_jax import compiled_step
 
     return compiled_step(circuit(work.qubits, work.layers, work.pairs, "jax"), work)
 

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.breakdown`: the breakdown estimator on curves whose crossing is known.
+"""`python -m benchmarks.figures.breakdown`: the estimator on curves whose crossing is known.
 
 Per planted curve and number of seeds: how often the 95 % interval holds the planted crossing, the
 mean of the estimates, the median width of the interval, and how often each word is given.
@@ -122,7 +122,9 @@ def lines(found: Sequence[Measured]) -> list[str]:
 
 def main() -> int:
     """Measures and prints."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.breakdown", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.figures.breakdown", description=__doc__
+    )
     parser.add_argument("--repeats", type=int, default=2000, help="repeats per line")
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS, help="numbers of seeds")
     given = parser.parse_args()

@@ -1,7 +1,7 @@
 """A noisy one-upload circuit for many inputs as one writes it by hand: one qiskit SuperOp, numpy.
 
-A peer of the twin in `benchmarks.twin`. It holds for circuits that read each feature on a wire of
-its own before the first two-qubit gate.
+A peer of the twin in `benchmarks.figures.twin`. It holds for circuits that read each feature on a
+wire of its own before the first two-qubit gate.
 """
 
 from __future__ import annotations

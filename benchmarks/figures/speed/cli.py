@@ -1,4 +1,4 @@
-"""`python -m benchmarks.speed`: what is measured and what is printed."""
+"""`python -m benchmarks.figures.speed`: what is measured and what is printed."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.speed import router, training
-from benchmarks.speed.rows import Row, table
-from benchmarks.speed.workloads import ROOT, ROUTER_WORKS, TrainWork
+from benchmarks.figures.speed import router, training
+from benchmarks.figures.speed.rows import Row, table
+from benchmarks.figures.speed.workloads import ROOT, ROUTER_WORKS, TrainWork
 from qmoe.angles import whole
 from qmoe.errors import InputError, QmoeError
 from qmoe.provenance import capture, installed_versions
@@ -76,9 +76,9 @@ def _tables(options: argparse.Namespace) -> Iterator[tuple[str, list[Row]]]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.speed",
+        prog="python -m benchmarks.figures.speed",
         description="Ratios of medians beside PennyLane, JAX and tensorcircuit-ng, in one process.",
-        epilog="example: python -m benchmarks.speed --quick --only router --json speed.json",
+        epilog="example: python -m benchmarks.figures.speed --quick --only router",
     )
     parser.add_argument(
         "--quick",

@@ -8,8 +8,8 @@ from typing import Any
 import jax
 import tensorcircuit as tc
 
-from benchmarks.speed.peer_jax import compiled_step
-from benchmarks.speed.workloads import RouterWork, Step
+from benchmarks.figures.speed.peer_jax import compiled_step
+from benchmarks.figures.speed.workloads import RouterWork, Step
 
 
 def router(work: RouterWork) -> Step:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from benchmarks.speed.workloads import (
+from benchmarks.figures.speed.workloads import (
     LEARNING_RATE,
     ROOT,
     RouterWork,

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.twin`: the twin beside Aer and beside a route made by hand, as ratios.
+"""`python -m benchmarks.figures.twin`: the twin beside Aer and a route made by hand, as ratios.
 
 One core, one thread, implementations interleaved, medians of processor seconds; the last figure
 alone is elapsed time of fresh processes on all cores. Every route's probabilities are compared
@@ -15,8 +15,14 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.speed.rows import Row, table
-from benchmarks.speed.timing import THREAD_VARIABLES, Timing, first_call, interleaved, one_core
+from benchmarks.figures.speed.rows import Row, table
+from benchmarks.figures.speed.timing import (
+    THREAD_VARIABLES,
+    Timing,
+    first_call,
+    interleaved,
+    one_core,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,7 +56,7 @@ def against_aer(title: str, circuit: Circuit, inputs: int, rounds: int) -> list[
     import numpy as np
 
     import backends
-    from benchmarks.by_hand import by_hand, prepared, product
+    from benchmarks.figures.by_hand import by_hand, prepared, product
 
     rng = np.random.default_rng(0)
     weights = rng.uniform(-np.pi, np.pi, circuit.num_weights)
@@ -172,7 +178,7 @@ def _rows(
 
 def main(cores: set[int]) -> int:
     """Measures and prints."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.twin", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.figures.twin", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer inputs and rounds")
     quick = parser.parse_args().quick
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks.speed.timing import one_core
+from benchmarks.figures.speed.timing import one_core
 
 if __name__ == "__main__":
     one_core()
-    from benchmarks.speed.cli import main
+    from benchmarks.figures.speed.cli import main
 
     sys.exit(main())
