@@ -143,7 +143,8 @@ def _row(by_name: Mapping[tuple[str, str], Figure], which: str, raw: Figure) -> 
     if which != RAW:
         pairs = zip(accuracy.per_seed, raw.per_seed, strict=True)
         both = [(a, b) for a, b in pairs if a is not None and b is not None]
-        gain = paired_difference([a for a, _ in both], [b for _, b in both])
+        if both:  # evidence made small for committing has no values by router
+            gain = paired_difference([a for a, _ in both], [b for _, b in both])
     return TreatmentRow(
         treatment=which,
         accuracy=score_of(accuracy),

@@ -138,3 +138,12 @@ def test_page_terminal_and_csv_agree(tmp_path):
     assert any("not run" in line for line in lines)
     assert any("device minus exact" in line and "worse" in line for line in lines)
     assert [row["treatment"] for row in summary_json(run)["devices"]] == ["none", "<readout>"]
+
+
+def test_evidence_without_values_by_router_gives_a_page_without_gains(tmp_path):
+    records = [factory.record("quantum L=2", seed) for seed in range(3)]
+    run = factory.write(tmp_path / "run", records, (), evidence().small())
+    page = write_report(run, tmp_path / "report")
+    table = pd.read_csv(page.parent / "devices.csv")
+    assert table["gain"].isna().all() and table["accuracy"].notna().all()
+    assert "0 trained routers" not in page.read_text()
