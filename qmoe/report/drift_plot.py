@@ -24,10 +24,12 @@ from qmoe.results import ends
 FIGURES: Final = {
     "accuracy": "accuracy",
     "retention": "routing retention R",
-    "distance": "total variation",
+    "total variation": "total variation",
     "agreement": "top-1 agreement",
 }
-"""What was predicted: attributes of a treatment, and how axes name them."""
+"""What was predicted, by its name in a prediction, and how axes name it."""
+
+_ATTRIBUTES: Final = {"total variation": "distance"}
 
 _ABOUT: Final = ("plan", "suite", "target", "source")
 _LONGEST = 18
@@ -99,7 +101,7 @@ def predictions(found: Hardware) -> tuple[Predicted, ...]:
             each.treatment,
             each.figure,
             each.predicted,
-            getattr(by_name[each.treatment], each.figure)
+            getattr(by_name[each.treatment], _ATTRIBUTES.get(each.figure, each.figure))
             if each.treatment in by_name and each.figure in FIGURES
             else nothing,
             each.inside,
@@ -196,7 +198,7 @@ def _predicted(found: Hardware, key: str) -> Iterator[Drawing]:
     for name in FIGURES:
         rows = [row for row in every if row.figure == name]
         if rows:
-            yield _prediction(found, rows, f"{key}-{name}")
+            yield _prediction(found, rows, f"{key}-{name.replace(' ', '-')}")
 
 
 def _prediction(found: Hardware, rows: Sequence[Predicted], key: str) -> Drawing:

@@ -10,7 +10,7 @@ from qmoe.report.content import Content
 from qmoe.report.device import DeviceTarget
 from qmoe.report.hardware import Hardware
 from qmoe.report.targets import UNTREATED, TargetRow, Targets
-from qmoe.report.words import counted, number, source_label, typeset
+from qmoe.report.words import counted, number, seconds, source_label, typeset
 
 
 class Answer(NamedTuple):
@@ -99,6 +99,9 @@ def _kept(table: Targets) -> Iterator[str]:
 
 
 def _bought(content: Content) -> tuple[str, str]:
+    measured = [text for each in content.parts.hardware for text in _treated(each)]
+    if measured:
+        return f"{' '.join(measured)} Exploratory: not judged.", "hardware"
     if content.parts.devices:
         found = [t for t in content.parts.devices.targets if not t.note]
         said = []
@@ -127,6 +130,20 @@ def _bought(content: Content) -> tuple[str, str]:
     )
 
 
+def _treated(found: Hardware) -> Iterator[str]:
+    """What each treatment of an experiment changes, beside its raw counts at an equal budget."""
+    raw = next((row for row in found.treatments if row.name == UNTREATED), None)
+    for row in found.treatments if raw else ():
+        if row is not raw and raw is not None:
+            accuracy = number(row.accuracy.value - raw.accuracy.value, "+.3f")
+            distance = number(row.distance.value - raw.distance.value, "+.3f")
+            where = f"{found.labels['target']} ({source_label(found.source)})"
+            yield (
+                f"{row.name} on {where}, equal shots: changes accuracy by {accuracy}, "
+                f"total variation by {distance}."
+            )
+
+
 def _pairs(table: Targets) -> Iterator[tuple[TargetRow, TargetRow]]:
     raw = {row.target: row for row in table.rows if row.ran and row.mitigation == UNTREATED}
     for row in table.rows:
@@ -144,15 +161,13 @@ def _costs(content: Content) -> tuple[str, str]:
     for table in content.parts.targets[:1]:
         link = table.key
         if table.baseline and table.timed(table.baseline):
-            seconds = table.per_thousand(table.baseline)
-            said.append(
-                f"Exact on this CPU: {number(seconds, '.3g')} s for 1,000 predictions, no fee."
-            )
+            took = seconds(table.per_thousand(table.baseline))
+            said.append(f"Exact on this CPU: {took} s for 1,000 predictions, no fee.")
         timed = [row for row in table.rows if row.shots and table.timed(row)]
         if timed:
             slow = max(timed, key=table.per_thousand)
             said.append(
-                f"Simulated targets: up to {number(table.per_thousand(slow), '.3g')} s "
+                f"Simulated targets: up to {seconds(table.per_thousand(slow))} s "
                 f"({slow.name}), nothing billed."
             )
     for each in content.parts.hardware:

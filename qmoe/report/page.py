@@ -18,6 +18,7 @@ from qmoe.report.words import (
     interval,
     number,
     percent,
+    seconds,
     source_label,
     typeset,
     written,
@@ -80,6 +81,7 @@ def environment() -> Environment:
     environment.filters["inside"] = inside
     environment.filters["typeset"] = typeset
     environment.filters["counted"] = counted
+    environment.filters["seconds"] = seconds
     environment.filters["source"] = source_label
     environment.filters["tally"] = tally
     own = script()

@@ -47,6 +47,15 @@ def number(value: float | int, spec: str = ".3f") -> str:
     return text.replace("-", "−")
 
 
+def seconds(value: float) -> str:
+    """A time to three digits, never in powers of ten.
+
+    >>> [seconds(value) for value in (0.000285, 4.6551, 3612.4)]
+    ['0.000285', '4.66', '3,612']
+    """
+    return number(value, ".3g" if abs(value) < 100 else ",.0f")
+
+
 def interval(score: Score, spec: str = ".3f") -> str:
     r"""The interval alone, in brackets, with a space that does not break.
 

@@ -16,6 +16,7 @@ from backends.queued import FREE, JobRef, Limits
 from hardware_runs import schedule_json
 from hardware_runs.comparison import compared
 from hardware_runs.ledger import Caps, JobDraft, Ledger, sender
+from hardware_runs.predict_plan import predict_plan
 from hardware_runs.rescore import rescore
 from hardware_runs.run_folder import as_run, checkpoints, figures, maps, write_run
 from hardware_runs.schedule import chunks
@@ -147,6 +148,20 @@ def test_unlike_plans_stand_apart_and_like_ones_together(tmp_path):
     first, second = text.split("Targets and treatments.")[1:]
     assert "ibm:fake_boston" in first and "40 shots per circuit" in first
     assert "ibm:fake_boston" not in second and "60 shots per circuit" in second
+
+
+def test_a_prediction_stands_beside_what_was_measured(tmp_path):
+    plan, schedule, measured = made(treatments=("none",))
+    predicted = {"registered_at": "2026-11-01", **predict_plan(plan, schedule, seed=0, repeats=3)}
+    records = kept(plan, schedule, measured, predictions=(predicted,))
+    outcome = rescore(plan, schedule, measured, sources=records.sources)
+    path, _ = page(records, outcome, tmp_path)
+    table = pd.read_csv(path.parent / "predictions.csv").set_index("figure")
+    raw = outcome.treatments["none"]
+    found = {"accuracy": raw.accuracy, "retention": raw.retention, "total variation": raw.distance}
+    for name, score in found.items():
+        assert table.loc[name, "measured"] == pytest.approx(score.value)
+        assert table.loc[name, "predicted_low"] <= table.loc[name, "predicted_high"]
 
 
 @pytest.mark.parametrize("broken", ["missing", "zero shots", "nothing", "failed job"])

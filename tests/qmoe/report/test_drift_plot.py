@@ -46,7 +46,9 @@ def experiment(source="device", repeats=ACCURACIES, predicted=True, target="ibm:
         for name in ("none", TREATMENT):
             made += [
                 figure("predicted", 0.94, 0.02, "inside", treatment=name, figure="accuracy"),
-                figure("predicted", 0.03, 0.01, "outside", treatment=name, figure="distance"),
+                figure(
+                    "predicted", 0.03, 0.01, "outside", treatment=name, figure="total variation"
+                ),
             ]
         made.append(figure("predicted", 0.5, 0.1, "outside", treatment="gone", figure="accuracy"))
     for k, accuracy in enumerate(repeats):
