@@ -89,7 +89,7 @@ def test_repeats_stand_in_time_with_a_line_where_a_new_level_begins():
 def test_a_prediction_is_a_bar_and_the_measured_value_a_mark_with_its_interval():
     found = drift(FOUND, "key")
     assert [picture.key for picture in found.pictures] == [
-        *("key-predicted-accuracy", "key-predicted-distance")
+        *("key-predicted-accuracy", "key-predicted-total-variation")
     ]
     figure = check(found.pictures[0])
     (axes,) = figure.axes
