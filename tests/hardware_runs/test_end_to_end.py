@@ -64,7 +64,14 @@ class User:
         return json.loads(lines[-1])
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    "family",
+    # two that bill by the second and by the shot; the others are slow tests
+    [each if each in ("ibm", "braket") else pytest.param(each, marks=SLOW) for each in FAMILIES],
+)
 def test_from_the_plan_to_the_report(family, tmp_path):
     with loopback(family, tmp_path / "service") as service:
         user = User(service, tmp_path)

@@ -97,6 +97,7 @@ def test_plans_that_ask_the_same_say_so():
         assert checkpoints(other) != checkpoints(plan)
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_there_is_a_map_for_every_router_without_shot_noise():
     plan, schedule, measured = made("torch")
     for router, each in zip(plan.routers, maps(kept(plan, schedule, measured)), strict=True):

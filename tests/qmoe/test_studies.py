@@ -20,6 +20,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
     assert stop.value.code == 0
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_quick_trains_eight_families_on_the_same_fresh_data_per_seed(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     run(monkeypatch, "run", "quick", "--seeds", "2", "--trials", "2", "--workers", "1")
