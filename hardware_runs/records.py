@@ -92,7 +92,10 @@ def records(ledger: Ledger, plan_id: str) -> Records:
             {"registered_at": at.isoformat(), **json.loads(content)}
             for at, content in ledger.predictions(plan.id)
         ),
-        sources=tuple(sorted({job.source for job in jobs if job.source and job.id in counts})),
+        # a job all of whose rows came without shots is the source of nothing
+        sources=tuple(
+            sorted({j.source for j in jobs if j.source and any(counts.get(j.id, {}).values())})
+        ),
         seconds=_seconds(ledger.events(plan.id)),
     )
 

@@ -14,12 +14,15 @@ from typer.testing import CliRunner
 
 from backends.queued import FREE, JobRef, Limits
 from hardware_runs import schedule_json
+from hardware_runs.bundle import pack
 from hardware_runs.comparison import compared
 from hardware_runs.ledger import Caps, JobDraft, Ledger, sender
 from hardware_runs.predict_plan import predict_plan
+from hardware_runs.records import records
 from hardware_runs.rescore import rescore
 from hardware_runs.run_folder import as_run, checkpoints, figures, maps, write_run
 from hardware_runs.schedule import chunks
+from hardware_runs.verify import verify
 from qmoe.cli import app
 from qmoe.errors import InputError
 from qmoe.report import write_report
@@ -202,11 +205,8 @@ def test_one_class_and_one_router_give_a_page(tmp_path):
     assert "1 router picked by rule" in text and "no interval" in text
 
 
-@pytest.fixture
-def ledger(tmp_path, monkeypatch):
-    """A ledger with one plan whose first job is done and whose others failed."""
-    monkeypatch.setenv("QMOE_LEDGER", str(tmp_path / "ledger"))
-    plan, schedule, measured = made()
+def filled(plan, schedule, act):
+    """Puts a plan with its jobs into the ledger in force; each job was sent, then `act` happens."""
     with Ledger.open() as found:
         found.add_plan(plan.id, "asked", plan.to_json(), "qmoe hardware plan")
         found.add_schedule(plan.id, schedule_json.to_json(schedule))
@@ -218,13 +218,70 @@ def ledger(tmp_path, monkeypatch):
             assert found.claim(each.id, sender(), 60, "ibm", FREE, Caps())
             found.sent(each.id, JobRef(DEVICE, f"id{number}", len(each.executions), 40, each.tag),
                        "loopback")  # fmt: skip
-            if number == 0:
-                rows = {k: measured[0, e].tolist() for k, e in enumerate(each.executions)}
-                found.store(each.id, rows, source="loopback", complete=True,
-                            timings={"fetching": 0.5})  # fmt: skip
-            else:
-                found.moved(each.id, "failed", "the vendor's <words>")
+            act(found, number, each)
+
+
+def stored(found, each, measured, timings=None):
+    """Keeps counts (execution -> counts) of a job that is done."""
+    rows = {k: measured[0, e].tolist() for k, e in enumerate(each.executions)}
+    found.store(each.id, rows, source="loopback", complete=True, timings=timings or {})
+
+
+@pytest.fixture
+def ledger(tmp_path, monkeypatch):
+    """A ledger with one plan whose first job is done and whose others failed."""
+    monkeypatch.setenv("QMOE_LEDGER", str(tmp_path / "ledger"))
+    plan, schedule, measured = made()
+
+    def act(found, number, each):
+        if number == 0:
+            stored(found, each, measured, {"fetching": 0.5})
+        else:
+            found.moved(each.id, "failed", "the vendor's <words>")
+
+    filled(plan, schedule, act)
     return plan
+
+
+@pytest.mark.parametrize("state", ["running", "no shots", "one job without shots"])
+def test_a_plan_on_its_way_is_a_run_and_its_bundle_is_verified(tmp_path, monkeypatch, state):
+    monkeypatch.setenv("QMOE_LEDGER", str(tmp_path / "ledger"))
+    plan, schedule, measured = made("reference")  # noise unknown: no maps
+    none = dict.fromkeys(measured, np.zeros(4, dtype=np.int64))
+
+    def act(found, number, each):
+        if state == "running":
+            found.moved(each.id, "running", "")
+        else:
+            stored(found, each, none if state == "no shots" or number == 0 else measured)
+
+    filled(plan, schedule, act)
+    run = Run.open(as_run(plan.id, tmp_path / "run"))
+    text = write_report(run, tmp_path / "page").read_text(encoding="utf-8")
+    assert ">nan<" not in text and "[nan" not in text
+    partly = state == "one job without shots"
+    assert ("Nothing counts" in text) == (not partly)
+    assert "block 0 of repeat 0 is left out" in text
+    assert ("block 1 of repeat 0 is left out" in text) == (not partly)
+    with Ledger.open() as found:
+        told = records(found, plan.id)
+    assert told.sources == (("loopback",) if partly else ())
+    if partly:
+        outcome = rescore(plan, schedule, told.measured)
+        shares = outcome.treatments["none"].confusion
+        assert shares.sum() == pytest.approx(1)  # of the inputs that are left
+    pack(told, tmp_path / "b.zip")
+    assert verify(tmp_path / "b.zip").differences == ()
+
+
+def test_a_plan_of_which_nothing_was_sent_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("QMOE_LEDGER", str(tmp_path / "ledger"))
+    plan = planned("torch")
+    with Ledger.open() as found:
+        found.add_plan(plan.id, "asked", plan.to_json(), "qmoe hardware plan")
+    with pytest.raises(InputError, match="nothing was sent"):
+        as_run(plan.id, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_plan_of_the_ledger_is_reported_by_its_id(ledger, tmp_path, monkeypatch):
