@@ -209,15 +209,21 @@ class Device:
         self._queue.cancel(ref.id)
 
     def usage(self, ref: JobRef) -> Cost | None:
-        """By the price list and the shots that succeeded: Braket says of no task what it cost."""
+        """By the price list and the shots that succeeded: Braket says of no task what it cost.
+
+        Raises:
+            QmoeError: The price list is not known.
+        """
         state, _, good = self._queue.shots(ref.id)
         if state not in queue.ENDED:
             return None
-        found = self._prices(None) if self._device.type == "QPU" else ""
-        if isinstance(found, str):
+        if self._device.type != "QPU":
             return None
         if state != "COMPLETED":
             return Cost(Interval(0.0, 0.0), None, f"{state.lower()}: not billed by the SDK's rule")
+        found = self._prices(None)
+        if isinstance(found, str):  # said, so that an unknown bill is not taken for none
+            raise QmoeError(f"what job {ref.id} cost is not known: {found}")
         low = found.task + good * found.shot
         sets = tasks.takes_sets(self._device.properties)
         high = (ref.rows if sets else 1) * found.task + good * found.shot

@@ -217,6 +217,31 @@ def test_a_false_figure_is_listed_though_the_digests_fit(members, tmp_path, path
     assert sum(line.startswith("differs:") for line in found.lines()) >= 1
 
 
+LATER = ("fidelity", "loads", "confusion")
+
+
+def test_a_bundle_from_before_routing_was_computed_is_verified(bundle, members, tmp_path):
+    stated = tree_of(members, "figures.json")
+    for treated in stated["treatments"].values():
+        for router in treated["by_router"]:
+            for name in LATER:
+                del router[name]
+    older = {**members, "figures.json": json.dumps(stated).encode()}
+    found = verify(zipped(tmp_path / "old.zip", older))
+    assert found.differences == () and 100 < found.figures < verify(bundle).figures
+    # what it does state is checked as ever, and one that states some of them has to state all
+    stated["treatments"]["none"]["by_router"][3]["distance"] = 0.5
+    stated["treatments"]["none"]["by_router"][4]["accuracy"] = 2
+    data = json.dumps(stated).encode()
+    found = verify(zipped(tmp_path / "false.zip", {**members, "figures.json": data}))
+    assert len(found.differences) == 2
+    fewer = tree_of(members, "figures.json")
+    del fewer["treatments"]["none"]["by_router"][0]["fidelity"]
+    data = json.dumps(fewer).encode()
+    found = verify(zipped(tmp_path / "fewer.zip", {**members, "figures.json": data}))
+    assert len(found.differences) == 1 and "/0/fidelity" in found.differences[0]
+
+
 def test_a_moved_count_is_found_though_the_digests_fit(members, tmp_path):
     lines = members["counts.csv"].decode().splitlines()
     k = next(n for n, line in enumerate(lines) if ",data,data," in line and not line.endswith(",1"))
