@@ -213,7 +213,7 @@ def checkout(base: str) -> Iterator[Path]:
     """
     git = ("git", "-C", str(ROOT))
     name = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{base}^{{commit}}")
-    known = subprocess.run([*git, *name], capture_output=True, text=True)
+    known = subprocess.run([*git, *name], check=False, capture_output=True, text=True)
     if known.returncode:
         from qmoe.errors import InputError
 
