@@ -272,7 +272,12 @@ def summary(found: Outcomes) -> str:
     """How many of each kind, after a line for each that said why it is n/a."""
     states = [outcome.state for outcome in found.values()]
     told = [f"n/a: {label}: {o.note}" for label, o in found.items() if o.state == "told"]
-    kinds = {"measured": "measured", "told": "n/a", "failed": "failed", "silent": "without a word"}
+    kinds: dict[State, str] = {
+        "measured": "measured",
+        "told": "n/a",
+        "failed": "failed",
+        "silent": "without a word",
+    }
     counts = ", ".join(f"{states.count(state)} {word}" for state, word in kinds.items())
     return "\n".join([*told, counts])
 
