@@ -7,16 +7,14 @@ move with the training too.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from typing import Any
 
-from benchmarks.common import ONE, needed, one_thread, thinned
-from benchmarks.stored import CONTROLS, DATA, QUANTUM, SEEDS, Stored, cell, load
+from benchmarks.common import ONE, collected, needed, one_thread, thinned, told
+from benchmarks.stored import CONTROLS, DATA, QUANTUM, ROUTERS, SEEDS, cell, load
 
 _NAMES = tuple(DATA)
-
-
-def _routers(controls: int) -> tuple[str, ...]:
-    """The router under test, always, and so many controls."""
-    return (QUANTUM,) if os.environ.get(ONE) else (QUANTUM, *thinned(CONTROLS, controls))
+Cache = Mapping[tuple[Any, ...], Any]
 
 
 class ErrorRate:
@@ -27,14 +25,16 @@ class ErrorRate:
     timeout = 60.0
     deterministic = True
     param_names = ("data", "router")
-    params = (thinned(_NAMES, 3), _routers(3))
+    params = (thinned(_NAMES), thinned(tuple(ROUTERS)))
 
-    def setup(self, data: str, router: str) -> None:
-        self.stored = _stored(data)
+    def setup_cache(self) -> Cache:
+        return collected(self.params, _error)
 
-    def track_error(self, data: str, router: str) -> float:
-        errors = self.stored.errors(router)
-        return sum(errors) / len(errors)
+    def setup(self, cache: Cache, data: str, router: str) -> None:
+        told(cache, data, router)
+
+    def track_error(self, cache: Cache, data: str, router: str) -> Any:
+        return cache[data, router]
 
 
 class ErrorToBestControl:
@@ -49,15 +49,16 @@ class ErrorToBestControl:
     timeout = 60.0
     deterministic = True
     param_names = ("data",)
-    params = (thinned(_NAMES, 3),)
+    params = (thinned(_NAMES),)
 
-    def setup(self, data: str) -> None:
-        self.stored = _stored(data)
+    def setup_cache(self) -> Cache:
+        return collected(self.params, _to_best_control)
 
-    def track_difference(self, data: str) -> float:
-        quantum = self.stored.errors(QUANTUM)
-        control = self.stored.errors(self.stored.best_control())
-        return sum(q - c for q, c in zip(quantum, control, strict=True)) / len(quantum)
+    def setup(self, cache: Cache, data: str) -> None:
+        told(cache, data)
+
+    def track_difference(self, cache: Cache, data: str) -> Any:
+        return cache[(data,)]
 
 
 class TrainedError:
@@ -72,35 +73,46 @@ class TrainedError:
     unit = "error rate"
     timeout = 300.0
     deterministic = False
+    margin = 0.02  # what another way of rounding may change
     param_names = ("data", "router")
-    params = (thinned(_NAMES, 2), _routers(2))
+    params = (
+        thinned(_NAMES, 2),
+        (QUANTUM,) if os.environ.get(ONE) else (QUANTUM, *thinned(CONTROLS, 2)),
+    )
     epochs = 60
 
-    def setup_cache(self) -> dict[tuple[str, str], float]:
-        """The figures of all parameters; none where the commit cannot train them."""
-        try:
-            tune = needed("qmoe.tune:tune")
-        except NotImplementedError:
-            return {}  # setup says so
-        one_thread()
-        found = {}
-        for data in self.params[0]:
-            for router in self.params[1]:
-                result = tune(cell(DATA[data], router, self.epochs, trials=1))
-                rows = result.rows["test"] * len(SEEDS)
-                found[data, router] = (rows - sum(result.test_correct)) / rows
-        return found
+    def setup_cache(self) -> Cache:
+        return collected(self.params, self._trained)
 
-    def setup(self, cache: dict[tuple[str, str], float], data: str, router: str) -> None:
-        needed("qmoe.tune:tune")
+    def setup(self, cache: Cache, data: str, router: str) -> None:
+        told(cache, data, router)
 
-    def track_error(self, cache: dict[tuple[str, str], float], data: str, router: str) -> float:
+    def track_error(self, cache: Cache, data: str, router: str) -> Any:
         return cache[data, router]
 
+    def _trained(self, data: str, router: str) -> float:
+        tune = needed("qmoe.tune:tune")
+        one_thread()
+        result = tune(cell(DATA[data], router, self.epochs, trials=1))
+        rows = result.rows["test"] * len(SEEDS)
+        return float(rows - sum(result.test_correct)) / rows
 
-def _stored(data: str) -> Stored:
-    """The stored weights, on a commit that can evaluate them."""
+
+def _error(data: str, router: str) -> float:
+    _able()
+    errors = load(data).errors(router)
+    return sum(errors) / len(errors)
+
+
+def _to_best_control(data: str) -> float:
+    _able()
+    stored = load(data)
+    quantum, control = (stored.errors(name) for name in (QUANTUM, stored.best_control()))
+    return sum(q - c for q, c in zip(quantum, control, strict=True)) / len(quantum)
+
+
+def _able() -> None:
+    """One thread, on a commit that can evaluate stored weights."""
     for path in ("qmoe.predict:evaluate", "qmoe.scaling:Scaler", "qmoe.spec:ModelSpec"):
         needed(path)
     one_thread()
-    return load(data)

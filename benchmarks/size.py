@@ -1,10 +1,14 @@
-"""What circuits and treatments take, over the project's history: counts that no machine changes."""
+"""What circuits, treatments and training steps take: counts, which no machine changes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
-from benchmarks.common import needed, one_thread, thinned
+from benchmarks.common import collected, needed, one_thread, thinned, told
 
 TARGETS = (
     "ibm:fake_boston",
@@ -21,6 +25,10 @@ CIRCUITS: Mapping[str, tuple[str, int, int]] = {
 TREATMENTS = ("none", "readout", "zne", "rescale", "twirl,variants=4", "pec,samples=16")
 INPUTS, SHOTS = 20, 1000
 WEIGHT = 0.7  # radians: any value that is no multiple of a right angle
+SHAPES = ((2, 256), (3, 256), (4, 256))
+"""Qubits and batch of a training step."""
+LAYERS, SEEDS = 2, 4
+Cache = Mapping[tuple[Any, ...], Any]
 
 
 class Compiled:
@@ -30,18 +38,19 @@ class Compiled:
     timeout = 60.0
     deterministic = True
     param_names = ("target", "circuit")
-    params = (TARGETS, thinned(tuple(CIRCUITS), 2))
+    params = (thinned(TARGETS), thinned(tuple(CIRCUITS)))
 
-    def setup(self, target: str, circuit: str) -> None:
-        name, qubits, layers = CIRCUITS[circuit]
-        made = needed(f"qmoe.ansatz:{name}")(qubits, layers)
-        self.compiled = needed("backends:load")(target).compile(made)
+    def setup_cache(self) -> Cache:
+        return collected(self.params, _compiled)
 
-    def track_two_qubit_gates(self, target: str, circuit: str) -> int:
-        return int(self.compiled.two_qubit_gates)
+    def setup(self, cache: Cache, *which: Any) -> None:
+        told(cache, *which)
 
-    def track_depth(self, target: str, circuit: str) -> int:
-        return int(self.compiled.depth)
+    def track_two_qubit_gates(self, cache: Cache, *which: Any) -> Any:
+        return cache[which][0]
+
+    def track_depth(self, cache: Cache, *which: Any) -> Any:
+        return cache[which][1]
 
 
 Compiled.track_two_qubit_gates.unit = "gates"  # type: ignore[attr-defined]
@@ -49,36 +58,128 @@ Compiled.track_depth.unit = "layers of gates"  # type: ignore[attr-defined]
 
 
 class Treatment:
-    """Circuits and shots that a treatment takes for 20 inputs at 1,000 shots each."""
+    """Circuits, shots and gamma of a treatment on a target, for 20 inputs at 1,000 shots each.
+
+    gamma^2 bounds how many times the variance of a plain value a mitigated one has.
+    """
 
     version = "1"
     timeout = 60.0
     deterministic = True
-    param_names = ("treatment",)
-    params = (TREATMENTS,)
+    param_names = ("target", "treatment")
+    params = (thinned(TARGETS), thinned(TREATMENTS))
 
-    def setup(self, treatment: str) -> None:
-        import numpy as np
+    def setup_cache(self) -> Cache:
+        return collected(self.params, _overhead)
 
-        one_thread()
-        backend = needed("backends:load")("ibm:fake_boston")
-        circuit = needed("qmoe.ansatz:paper")(2, 2)
-        compiled = backend.compile(circuit).bind_weights(np.full(circuit.num_weights, WEIGHT))
-        features = np.linspace(0, np.pi, 2 * INPUTS).reshape(INPUTS, 2)
-        treated = needed("backends.mitigation:load")(treatment)
-        execute = needed("backends.execute:execute")
-        self.overhead = execute(backend, compiled, treated, features, SHOTS, 0).overhead
+    def setup(self, cache: Cache, *which: Any) -> None:
+        told(cache, *which)
 
-    def track_circuits(self, treatment: str) -> int:
-        return int(self.overhead.circuits)
+    def track_circuits(self, cache: Cache, *which: Any) -> Any:
+        return cache[which][0]
 
-    def track_shots(self, treatment: str) -> int:
-        return int(self.overhead.shots)
+    def track_shots(self, cache: Cache, *which: Any) -> Any:
+        return cache[which][1]
 
-    def track_gamma(self, treatment: str) -> float:
-        return float(self.overhead.gamma)
+    def track_gamma(self, cache: Cache, *which: Any) -> Any:
+        return cache[which][2]
 
 
 Treatment.track_circuits.unit = "circuits"  # type: ignore[attr-defined]
 Treatment.track_shots.unit = "shots"  # type: ignore[attr-defined]
 Treatment.track_gamma.unit = "factor"  # type: ignore[attr-defined]
+
+
+class StepMemory:
+    """Bytes that one training step of four routers allocates on the CPU, as torch counts them.
+
+    Embedding prepared beforehand; forward and backward; double precision, one thread.
+    """
+
+    version = "1"
+    unit = "bytes"
+    timeout = 60.0
+    deterministic = True
+    param_names = ("engine", "qubits and batch")
+    params = (thinned(("ideal", "noisy")), thinned(SHAPES))
+
+    def setup_cache(self) -> Cache:
+        return collected(self.params, _allocated)
+
+    def setup(self, cache: Cache, *which: Any) -> None:
+        told(cache, *which)
+
+    def track_bytes(self, cache: Cache, *which: Any) -> Any:
+        return cache[which]
+
+
+def _compiled(target: str, circuit: str) -> tuple[int, int]:
+    """Two-qubit gates, depth."""
+    name, qubits, layers = CIRCUITS[circuit]
+    made = needed(f"qmoe.ansatz:{name}")(qubits, layers)
+    compiled = needed("backends:load")(target).compile(made)
+    return int(compiled.two_qubit_gates), int(compiled.depth)
+
+
+def _overhead(target: str, treatment: str) -> tuple[int, int, float]:
+    """Circuits, shots, gamma."""
+    import numpy as np
+
+    one_thread()
+    backend = needed("backends:load")(target)
+    circuit = needed("qmoe.ansatz:paper")(2, 2)
+    compiled = backend.compile(circuit).bind_weights(np.full(circuit.num_weights, WEIGHT))
+    features = np.linspace(0, np.pi, 2 * INPUTS).reshape(INPUTS, 2)
+    treated = needed("backends.mitigation:load")(treatment)
+    found = needed("backends.execute:execute")(backend, compiled, treated, features, SHOTS, 0)
+    return found.overhead.circuits, found.overhead.shots, found.overhead.gamma
+
+
+def _allocated(engine: str, shape: tuple[int, int]) -> int:
+    """Bytes held at the peak of a step, beyond what was held before it."""
+    import torch
+
+    qubits, batch = shape
+    circuit = needed("qmoe.ansatz:paper")(qubits, LAYERS)
+    if engine == "noisy":
+        noise = needed("qmoe.noise:NoiseModel")(depolarizing=0.02)
+        program = needed("qmoe.simulate.noisy:NoisyProgram")(
+            noise.place(circuit),
+            circuit.measured,
+            num_features=qubits,
+            num_weights=circuit.num_weights,
+        )
+    else:
+        program = needed("qmoe.simulate.program:Program")(circuit)
+    one_thread()
+    weights = torch.full((SEEDS, circuit.num_weights), WEIGHT, dtype=torch.float64)
+    grad = torch.ones(SEEDS, 2**qubits, batch, dtype=torch.float64)
+    prepared = program.prepare(torch.ones(1, qubits, batch, dtype=torch.float64))
+
+    def step() -> None:
+        with torch.no_grad():
+            _, saved = program.forward(weights, prepared)
+            program.backward(weights, saved, grad)
+
+    step()  # what is kept from step to step is there
+    held = peak = 0
+    for change in _changes(step):
+        held += change
+        peak = max(peak, held)
+    return peak
+
+
+def _changes(step: Callable[[], None]) -> Iterator[int]:
+    """What torch's allocator of the CPU gave (above 0) and took back, in order."""
+    import torch
+
+    cpu = torch.profiler.ProfilerActivity.CPU
+    with torch.profiler.profile(activities=[cpu], profile_memory=True) as profiler:
+        step()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "trace.json")
+        profiler.export_chrome_trace(str(path))
+        events = json.loads(path.read_text("utf-8"))["traceEvents"]
+    memory = [event for event in events if event.get("name") == "[memory]"]
+    for event in sorted(memory, key=lambda event: event["ts"]):
+        yield int(event["args"]["Bytes"])

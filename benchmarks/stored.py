@@ -25,8 +25,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from qmoe.cell import Cell
     from qmoe.errors import InputError
+    from qmoe.moe import MixtureOfExperts
 
 FORMAT: Final = 1
 FOLDER = Path(__file__).with_name("weights")
@@ -83,15 +86,30 @@ class Model:
     weights: Sequence[float]
     validation_error: float
 
-    def wrong(self, X: Sequence[Sequence[float]], y: Sequence[int]) -> int:
-        """How many rows, in their own units, the exact engine puts into another class."""
-        from qmoe.predict import evaluate
-        from qmoe.scaling import Scaler
+    def build(self, changes: Mapping[str, Any] | None = None) -> MixtureOfExperts:
+        """The model, some of its router's options changed."""
         from qmoe.spec import ModelSpec
 
-        model = ModelSpec.from_dict(dict(self.spec)).build()
-        scaled = Scaler.from_dict(self.scaler).transform(np.array(X, dtype=np.float64)).X
-        answer = evaluate(model, np.array(self.weights, dtype=np.float64), scaled)
+        options = {**self.spec["options"], **(changes or {})}
+        return ModelSpec.from_dict({**self.spec, "options": options}).build()
+
+    def scaled(self, X: Sequence[Sequence[float]]) -> NDArray[np.float64]:
+        """Rows in their own units as the model takes them (radians)."""
+        from qmoe.scaling import Scaler
+
+        return Scaler.from_dict(self.scaler).transform(np.array(X, dtype=np.float64)).X
+
+    def wrong(
+        self,
+        X: Sequence[Sequence[float]],
+        y: Sequence[int],
+        changes: Mapping[str, Any] | None = None,
+    ) -> int:
+        """How many rows, in their own units, the exact engine puts into another class."""
+        from qmoe.predict import evaluate
+
+        weights = np.array(self.weights, dtype=np.float64)
+        answer = evaluate(self.build(changes), weights, self.scaled(X))
         return int((answer.probabilities.argmax(1) != np.array(y)).sum())
 
 
@@ -105,10 +123,10 @@ class Stored:
     y: Sequence[Sequence[int]]
     routers: Mapping[str, tuple[Model, ...]]
 
-    def errors(self, router: str) -> tuple[float, ...]:
-        """The held-out error rate of each seed."""
+    def errors(self, router: str, changes: Mapping[str, Any] | None = None) -> tuple[float, ...]:
+        """The held-out error rate of each seed, some of the router's options changed."""
         return tuple(
-            model.wrong(X, y) / len(y)
+            model.wrong(X, y, changes) / len(y)
             for model, X, y in zip(self.routers[router], self.X, self.y, strict=True)
         )
 

@@ -8,48 +8,38 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from backends import load
 from benchmarks import size
 from benchmarks.common import needed
 from qmoe import ansatz
+from tests.benchmarks.asked import tracked
 from tests.services.loopback import ROOT
 
-EVERY = list(itertools.product(size.TARGETS, size.CIRCUITS))
-SOME = EVERY[3:6]  # one target's, for another process
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """The benchmarks fix the number of threads; other tests get theirs back."""
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
 
 
-def figures(which: list[tuple[str, str]]) -> list[tuple[object, ...]]:
-    """Figures of some circuits and of every treatment, in their order."""
-    found = []
-    for target, circuit in which:
-        compiled = size.Compiled()
-        compiled.setup(target, circuit)
-        gates, depth = (f(target, circuit) for f in (compiled.track_two_qubit_gates,
-                                                     compiled.track_depth))  # fmt: skip
-        found.append((target, circuit, gates, depth))
-    for treatment in size.TREATMENTS:
-        treated = size.Treatment()
-        treated.setup(treatment)
-        tracked = (treated.track_circuits, treated.track_shots, treated.track_gamma)
-        found.append((treatment, *(track(treatment) for track in tracked)))
-    return found
+def figures() -> list[tuple[object, ...]]:
+    """One figure of every kind, for another process."""
+    target = "cirq:willow_pink"
+    return [
+        tracked(size.Compiled, target, "paper n=4 L=2"),
+        tracked(size.Treatment, target, "pec,samples=16"),
+        tracked(size.StepMemory, "ideal", (2, 256)),
+        tracked(size.StepMemory, "noisy", (3, 256)),
+    ]
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("unchecked")
-def test_figures_are_those_of_the_circuits_and_of_every_process():
-    found = figures(EVERY)
-    for (target, circuit), (*_, gates, depth) in zip(EVERY, found, strict=False):
-        name, qubits, layers = size.CIRCUITS[circuit]
-        native = load(target).compile(getattr(ansatz, name)(qubits, layers)).native
-        wide = [op for op in native.ops if len(op.qubits) == 2]
-        assert gates == len(wide) <= depth * qubits // 2
-    raw = found[len(EVERY)]
-    assert raw == ("none", size.INPUTS, size.INPUTS * size.SHOTS, 1.0)
-    for _, circuits, shots, gamma in found[len(EVERY) + 1 :]:
-        assert circuits >= size.INPUTS and shots <= size.INPUTS * size.SHOTS and gamma >= 1
-    code = "from tests.benchmarks.test_size import SOME, figures; print(figures(SOME))"
+def test_two_processes_find_the_same():
+    code = "from tests.benchmarks.test_size import figures; print(figures())"
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code],
         cwd=ROOT,
@@ -59,9 +49,65 @@ def test_figures_are_those_of_the_circuits_and_of_every_process():
         timeout=120,
         check=True,
     )
-    assert done.stdout.strip() == str([*found[3:6], *found[len(EVERY) :]])
+    assert done.stdout.strip() == str(figures())
 
 
-def test_what_a_commit_lacks_is_no_failure():
+@pytest.mark.slow
+@pytest.mark.usefixtures("unchecked")
+def test_gates_and_depth_are_those_of_the_native_circuit():
+    for target, circuit in itertools.product(size.TARGETS, size.CIRCUITS):
+        name, qubits, layers = size.CIRCUITS[circuit]
+        native = load(target).compile(getattr(ansatz, name)(qubits, layers)).native
+        wide = [op for op in native.ops if len(op.qubits) == 2]
+        depth, gates = tracked(size.Compiled, target, circuit)
+        assert gates == len(wide) <= depth * qubits // 2
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_treatments_stay_within_their_budget():
+    target = "cirq:willow_pink"
+    raw = tracked(size.Treatment, target, "none")
+    assert raw == (size.INPUTS, 1.0, size.INPUTS * size.SHOTS)
+    for treatment in size.TREATMENTS[1:]:
+        circuits, gamma, shots = tracked(size.Treatment, target, treatment)
+        assert circuits >= size.INPUTS and shots <= size.INPUTS * size.SHOTS and gamma >= 1
+    # two variants of each input, folded once and thrice: 3/2 and -1/2
+    circuits, gamma, _ = tracked(size.Treatment, target, "zne")
+    assert circuits == 2 * size.INPUTS and gamma == pytest.approx(2)
+
+
+def test_bytes_are_at_least_what_the_result_needs_and_grow_with_the_batch(monkeypatch):
+    found = {}
+    for batch in (64, 128):
+        for engine in ("ideal", "noisy"):
+            (found[engine, batch],) = tracked(size.StepMemory, engine, (3, batch))
+            assert found[engine, batch] > size.SEEDS * 2**3 * batch * 8  # the outcomes
+    assert 1.5 < found["ideal", 128] / found["ideal", 64] < 2.1
+
+
+def test_a_tensor_held_during_the_step_counts_and_one_made_before_does_not():
+    before = torch.ones(1000, dtype=torch.float64)
+
+    def step() -> None:
+        torch.ones(300, dtype=torch.float64)
+        held = torch.ones(500, dtype=torch.float64)
+        del held
+        before.add_(1)
+
+    assert [change for change in size._changes(step) if abs(change) > 1000] == [
+        *(2400, -2400),
+        *(4000, -4000),
+    ]
+
+
+def test_what_a_commit_lacks_is_no_failure(monkeypatch):
     with pytest.raises(NotImplementedError, match=r"no qmoe\.ansatz:gone"):
         needed("qmoe.ansatz:gone")
+    monkeypatch.delattr("qmoe.ansatz.paper")
+    for kind, which in (
+        (size.Compiled, (size.TARGETS[0], "paper n=2 L=2")),
+        (size.Treatment, (size.TARGETS[0], "none")),
+        (size.StepMemory, ("ideal", (2, 256))),
+    ):
+        with pytest.raises(NotImplementedError, match=r"no qmoe\.ansatz:paper"):
+            tracked(kind, *which)
