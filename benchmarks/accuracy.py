@@ -95,7 +95,7 @@ class TrainedError:
         one_thread()
         result = tune(cell(DATA[data], router, self.epochs, trials=1))
         rows = result.rows["test"] * len(SEEDS)
-        return float(rows - sum(result.test_correct)) / rows
+        return float((rows - sum(result.test_correct)) / rows)
 
 
 def _error(data: str, router: str) -> float:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,8 @@ class Training:
         features = np.ascontiguousarray(moons.X_train.T)[None]
         rows = examples(features, moons.y_train[None], config)
         model = spec.build()
-        self.train = lambda: train(model, rows, None, config, root=0, seeds=range(seeds))
+        given = {"root": 0, "seeds": range(seeds)}
+        self.train: Callable[[], Any] = partial(train, model, rows, None, config, **given)
         self.train()
 
     def time_training(self, seeds: int) -> None:
