@@ -7,14 +7,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt
 JOBS ?= auto
+BASE ?= main
 
-.PHONY: help demo test test-slow check format speed clean
+.PHONY: help demo test test-slow check format speed bench bench-compare clean
 
 help:
 	@echo "make demo       set up, train the routers on Two Moons, run one on every target, write the report"
 	@echo "make test       set up, run every test but the slow ones"
 	@echo "make test-slow  the slow ones"
 	@echo "make check      format, lint, types"
+	@echo "make bench      every tracked benchmark once, at one parameter set; results in .asv/results"
+	@echo "make bench-compare BASE=main"
+	@echo "                this tree beside a commit, in turns; fails where a figure of stored weights is worse"
 	@echo "make speed      routers, training and twins beside PennyLane, JAX and Aer, as ratios"
 
 $(VENV)/base: pyproject.toml constraints.txt
@@ -30,6 +34,10 @@ $(VENV)/targets: $(VENV)/base
 
 $(VENV)/dev: $(VENV)/targets
 	$(PIP) -e '.[mitigation,dev]'
+	touch $@
+
+$(VENV)/bench: $(VENV)/dev
+	$(PIP) -e '.[bench]'
 	touch $@
 
 $(VENV)/peers: $(VENV)/dev
@@ -58,6 +66,12 @@ speed: $(VENV)/peers
 	$(BIN)/python -m benchmarks.figures.speed
 	$(BIN)/python -m benchmarks.figures.twin
 	$(BIN)/python -m benchmarks.figures.noise
+
+bench: $(VENV)/bench
+	$(BIN)/python -m benchmarks.bench
+
+bench-compare: $(VENV)/bench
+	$(BIN)/python -m benchmarks.gate $(BASE)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
