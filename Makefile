@@ -33,11 +33,7 @@ $(VENV)/targets: $(VENV)/base
 	touch $@
 
 $(VENV)/dev: $(VENV)/targets
-	$(PIP) -e '.[mitigation,dev]'
-	touch $@
-
-$(VENV)/bench: $(VENV)/dev
-	$(PIP) -e '.[bench]'
+	$(PIP) -e '.[mitigation,bench,dev]'
 	touch $@
 
 $(VENV)/peers: $(VENV)/dev
@@ -67,10 +63,10 @@ speed: $(VENV)/peers
 	$(BIN)/python -m benchmarks.figures.twin
 	$(BIN)/python -m benchmarks.figures.noise
 
-bench: $(VENV)/bench
+bench: $(VENV)/dev
 	$(BIN)/python -m benchmarks.bench
 
-bench-compare: $(VENV)/bench
+bench-compare: $(VENV)/dev
 	$(BIN)/python -m benchmarks.gate $(BASE)
 
 clean:

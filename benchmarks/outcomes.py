@@ -15,7 +15,7 @@ from typing import Any, Literal
 State = Literal["measured", "told", "silent", "failed"]
 
 _REASON = re.compile(r"asv: skipped: NotImplementedError\((['\"])(.+)\1\)")
-_BENCHMARK = re.compile(r"^\[ *[\d.]+%\] ·+ ([\w.]+)")
+_BENCHMARK = re.compile(r"^\[ *[\d.]+%\] ·{3} ([\w.]+)")
 _PARAMETERS = "For parameters: "
 
 

@@ -64,13 +64,10 @@ class User:
         return json.loads(lines[-1])
 
 
-SLOW = pytest.mark.slow
-
-
 @pytest.mark.parametrize(
     "family",
-    # two that bill by the second and by the shot; the others are slow tests
-    [each if each in ("ibm", "braket") else pytest.param(each, marks=SLOW) for each in FAMILIES],
+    # kills, faults and contracts of all four are tested apart
+    [each if each == "ibm" else pytest.param(each, marks=pytest.mark.slow) for each in FAMILIES],
 )
 def test_from_the_plan_to_the_report(family, tmp_path):
     with loopback(family, tmp_path / "service") as service:

@@ -63,6 +63,7 @@ def test_quick_trains_eight_families_on_the_same_fresh_data_per_seed(monkeypatch
     assert "untuned" in page.lower() and "Nothing here ran on quantum hardware" in page
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_the_notebook_protocol_is_the_published_one(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(
