@@ -239,3 +239,4 @@ def main() -> int:
 
 if __name__ == "__main__":
     sys.exit(main())
+x: int = "a"

@@ -6,6 +6,7 @@ import ast
 import importlib
 import inspect
 import json
+import pkgutil
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,13 @@ def test_importing_the_suite_imports_neither_the_project_nor_its_dependencies(na
             }
         if isinstance(node, ast.ImportFrom):
             assert (node.module or "").partition(".")[0] in LIGHT | {"contextlib"}, node.module
+
+
+def test_asv_imports_these_modules_alone():
+    import benchmarks
+
+    found = {each.name for each in pkgutil.walk_packages(benchmarks.__path__)}
+    assert found == {*SUITE, "common", "stored", "outcomes", "bench", "gate"}
 
 
 def test_the_configuration_is_asvs_and_says_nothing_by_default():
