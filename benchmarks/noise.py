@@ -33,7 +33,7 @@ SNAPSHOTS = tuple(
         *("torino", "toronto", "valencia", "vigo", "washington", "yorktown"),
     )
 )
-DEVICES = (*thinned(SNAPSHOTS, 3), *thinned(("cirq:willow_pink", "braket:emulator")))
+DEVICES = (*thinned(SNAPSHOTS, 2), *thinned(("cirq:willow_pink", "braket:emulator")))
 TREATMENTS = ("none", "readout", "zne", "readout+zne")
 INPUTS = 100
 TURN = 0.7  # radians: any value that is no multiple of a right angle
@@ -77,7 +77,7 @@ class LostTolerance:
     timeout = 60.0
     deterministic = True
     param_names = ("data", "placement")
-    params = (thinned(_NAMES), thinned(PLACEMENTS))
+    params = (thinned(_NAMES, 3), thinned(PLACEMENTS))
 
     def setup_cache(self) -> Cache:
         return collected(self.params, _lost_tolerance)

@@ -38,7 +38,7 @@ class Compiled:
     timeout = 60.0
     deterministic = True
     param_names = ("target", "circuit")
-    params = (thinned(TARGETS), thinned(tuple(CIRCUITS)))
+    params = (thinned(TARGETS), thinned(tuple(CIRCUITS), 2))
 
     def setup_cache(self) -> Cache:
         return collected(self.params, _compiled)
@@ -67,7 +67,7 @@ class Treatment:
     timeout = 60.0
     deterministic = True
     param_names = ("target", "treatment")
-    params = (thinned(TARGETS), thinned(TREATMENTS))
+    params = (thinned(TARGETS, 2), thinned(TREATMENTS, 4))
 
     def setup_cache(self) -> Cache:
         return collected(self.params, _overhead)
