@@ -62,13 +62,15 @@ def test_no_other_module_holds_benchmarks():
                 assert not node.name.startswith(found), path
 
 
-@pytest.mark.parametrize("name", [*SUITE, "common", "stored", "outcomes", "bench", "gate"])
+@pytest.mark.parametrize(
+    "name", [*SUITE, "common", "stored", "outcomes", "compared", "bench", "gate"]
+)
 def test_importing_the_suite_imports_neither_the_project_nor_its_dependencies(name):
     tree = ast.parse((FOLDER / f"{name}.py").read_text("utf-8"))
     for node in tree.body:  # what stands in functions and under TYPE_CHECKING is not among them
         if isinstance(node, ast.Import):
             assert {alias.name.partition(".")[0] for alias in node.names} <= LIGHT | {
-                *("importlib", "io", "shutil", "tarfile", "re", "contextlib")
+                *("ast", "importlib", "io", "shutil", "tarfile", "re", "contextlib")
             }
         if isinstance(node, ast.ImportFrom):
             assert (node.module or "").partition(".")[0] in LIGHT | {"contextlib"}, node.module
@@ -78,7 +80,7 @@ def test_asv_imports_these_modules_alone():
     import benchmarks
 
     found = {each.name for each in pkgutil.walk_packages(benchmarks.__path__)}
-    assert found == {*SUITE, "common", "stored", "outcomes", "bench", "gate"}
+    assert found == {*SUITE, "common", "stored", "outcomes", "compared", "bench", "gate"}
 
 
 def test_the_configuration_is_asvs_and_says_nothing_by_default():
@@ -94,7 +96,7 @@ def test_the_configuration_is_asvs_and_says_nothing_by_default():
 
 
 def test_every_tracked_benchmark_is_compared_or_left_to_the_history():
-    from benchmarks.gate import margin_of
+    from benchmarks.compared import margin_of
 
     for parameter in kinds():
         kind = parameter.values[0]

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import math
+import shutil
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
-from benchmarks.figures.planted import PLANTS, Edit, apply
-from benchmarks.gate import (
+from benchmarks.accuracy import ErrorRate, ErrorToBestControl, TrainedError
+from benchmarks.compared import (
     SLOWER,
     Measured,
-    checkout,
     compare,
-    main,
     margin_of,
     ratio,
     report,
     verdict,
 )
+from benchmarks.figures.planted import PLANTS, Edit, apply
+from benchmarks.gate import checkout, main, raised, versions
 from benchmarks.outcomes import Outcome
 from tests.services.loopback import ROOT
 
@@ -100,17 +102,47 @@ def test_times_are_ratios_of_rounds_and_never_fail(factor, says):
     assert finding.verdict == says and not wrong and "5 rounds" in finding.text
 
 
+@pytest.mark.parametrize("rounds", [2, 3, 5, 9])
+@pytest.mark.parametrize("true", [1.0, 3.0])
+def test_intervals_hold_the_true_ratio_as_often_as_they_say(rounds, true):
+    # log-normal noise: t is exact, so the count is binomial, n = 2000, p = .95: deviation 9.7
+    rng = np.random.default_rng(rounds)
+    held = 0
+    for _ in range(2000):
+        base, head = np.exp(rng.normal(0, 0.3, (2, rounds)))
+        found = ratio(list(zip(base, true * head, strict=True)))
+        assert found.low < found.best < found.high
+        held += found.low <= true <= found.high
+    assert abs(held - 1900) < 4.5 * 9.75
+
+
+def test_one_round_says_nothing_and_more_say_more():
+    assert ratio([(1.0, 3.0)]) == (0.0, pytest.approx(3), math.inf)
+    (finding,), _ = judged(TIMED, None, None, [(of(1.0), of(30.0))])
+    assert finding.verdict == "same"
+    # by hand: logs 0 and log 4, mean log 2, deviation of the mean log 2, t = 12.706
+    found = ratio([(1.0, 1.0), (1.0, 4.0)])
+    assert found.best == pytest.approx(2)
+    assert found.high == pytest.approx(2 * 2**12.7062, rel=1e-4)
+
+
 def test_equal_times_are_seldom_called_slower():
-    # log-normal noise of 30 % on each side: the mean of 5 log ratios has a deviation of .19, and
-    # the lower end lies about two below it; log 1.2 = .18, so a call needs about 3 deviations
+    # the lower end lies above 1 in 2.5 % of 400, deviation 3.1; above 1.2 less often still
     rng = np.random.default_rng(5)
     called = 0
-    for _ in range(300):
+    for _ in range(400):
         base, head = np.exp(rng.normal(0, 0.3, (2, 5)))
-        found = ratio(list(zip(base, head, strict=True)))
-        assert found.low <= found.best <= found.high
-        called += found.low > SLOWER
-    assert called <= 15
+        called += ratio(list(zip(base, head, strict=True))).low > SLOWER
+    assert called <= 10 + 4.5 * 3.1
+
+
+def test_a_figure_beside_itself_is_the_same_whatever_it_is():
+    rng = np.random.default_rng(9)
+    figures = [0, 7, 10**15, 0.0, -0.02, 1e-300, *rng.normal(size=20).tolist()]
+    for label in (EXACT, LOOSE):
+        for figure in figures:
+            (finding,), wrong = judged(label, of(figure), of(figure))
+            assert finding.verdict == "same" and not wrong
 
 
 def test_margins_are_the_classes_own():
@@ -123,6 +155,46 @@ def test_an_unknown_base_is_one_line_and_exit_code_2(capsys):
     said = capsys.readouterr().err
     assert said.count("\n") == 1 and "no-such-commit" in said and "git log" in said
     assert main(["--only=x", "--", "-x"]) == 2  # not taken for an option of git
+    capsys.readouterr()
+    assert main(["HEAD", "--rounds", "1"]) == 2
+    assert "got --rounds 1; expected at least 2" in capsys.readouterr().err
+
+
+def test_versions_are_read_from_source_and_are_those_of_the_classes():
+    source = (ROOT / "benchmarks" / "accuracy.py").read_text("utf-8")
+    assert versions(source) == {
+        kind.__name__: kind.version for kind in (ErrorRate, ErrorToBestControl, TrainedError)
+    }
+    assert versions("") == versions("version = '3'") == {}
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    """A repository of its own with this tree's benchmarks, and what commits it."""
+    if shutil.which("git") is None:
+        pytest.skip("no git")
+    unwanted = shutil.ignore_patterns("__pycache__", "figures")
+    shutil.copytree(ROOT / "benchmarks", tmp_path / "benchmarks", ignore=unwanted)
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "one"]):
+        subprocess.run([*git, *command], check=True)
+    monkeypatch.setattr("benchmarks.gate.ROOT", tmp_path)
+    monkeypatch.setattr("benchmarks.gate.GIT", ("git", "-C", str(tmp_path)))
+    return tmp_path / "benchmarks"
+
+
+def test_a_raised_version_and_other_weights_are_named(repository):
+    assert raised("HEAD") == []
+    path = repository / "size.py"
+    before, after = path.read_text("utf-8").split("class Treatment", 1)
+    path.write_text(before + "class Treatment" + after.replace('"1"', '"2"', 1), "utf-8")
+    (line,) = raised("HEAD")
+    assert line.startswith("version size.Treatment: 1 at the base, 2 here")
+    new = "class New:\n    version = '1'\n"  # the base has no such module: no version was raised
+    (repository / "new.py").write_text(new, "utf-8")
+    with (repository / "weights" / "SHA256SUMS").open("a") as file:
+        file.write("0\n")
+    assert len(raised("HEAD")) == 2 and "other stored weights" in raised("HEAD")[1]
 
 
 def test_a_checkout_has_the_packages_and_not_the_benchmarks():
