@@ -50,6 +50,20 @@ def needed(path: str) -> Any:
         raise NotImplementedError(f"this commit has no {path}") from error
 
 
+def backend(spec: str) -> Any:
+    """The target that a spec names.
+
+    Raises:
+        NotImplementedError: This commit has none of its vendor.
+    """
+    vendor, colon, _ = spec.removeprefix("twin:").partition(":")
+    if colon:
+        needed(f"backends.{vendor}:load")
+    if spec.startswith("twin:"):
+        needed("backends.twin:Twin")
+    return needed("backends:load")(spec)
+
+
 def collected(
     params: Sequence[Sequence[Any]], figure: Callable[..., Value]
 ) -> dict[tuple[Any, ...], Value | str]:

@@ -34,6 +34,14 @@ ROUNDS = 5
 TIMED, LEFT = r"runtime\.", r"peers\."
 """Names of what is measured in rounds, and of what is not compared."""
 GIT = ("git", "-C", str(ROOT))
+ALONE = """\
+import sys
+
+# What this commit lacks must not come from a checkout that is installed for editing.
+sys.meta_path[:] = [
+    each for each in sys.meta_path if "__editable___qmoe" not in getattr(each, "__module__", "")
+]
+"""
 SAMPLES = ("-a", "rounds=1", "-a", "repeat=3")
 
 
@@ -87,6 +95,7 @@ def checkout(base: str) -> Iterator[Path]:
             files.extractall(folder, filter="data")
         # The benchmarks of both sides are this checkout's.
         shutil.rmtree(Path(folder, "benchmarks"), ignore_errors=True)
+        Path(folder, "sitecustomize.py").write_text(ALONE, "utf-8")
         yield Path(folder)
 
 

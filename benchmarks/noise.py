@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.common import collected, needed, one_thread, thinned, told
+from benchmarks.common import backend, collected, needed, one_thread, thinned, told
 from benchmarks.stored import DATA, QUANTUM, Stored, load
 
 if TYPE_CHECKING:
@@ -224,7 +224,7 @@ def _on_device(
         needed("qmoe.routed:RoutedCircuit"),
     )
     treated = needed("backends.mitigation:load")(treatment)
-    backend, ideal = (needed("backends:load")(spec) for spec in (target, "reference"))
+    device, ideal = backend(target), backend("reference")
     one_thread()
     stored = load("moons-0.1")
     for model, rows, labels in zip(stored.routers[QUANTUM], stored.X, stored.y, strict=True):
@@ -232,8 +232,8 @@ def _on_device(
         X, y = model.scaled(rows[:INPUTS]), np.array(labels[:INPUTS])
         features = routed.features(X)
         exact = ideal.probabilities(ideal.compile(routed.template), features)
-        compiled = backend.compile(routed.circuit).bind_weights(routed.angles)
-        found = execute(backend, compiled, treated, features, None, 0).probabilities
+        compiled = device.compile(routed.circuit).bind_weights(routed.angles)
+        found = execute(device, compiled, treated, features, None, 0).probabilities
         yield routed, X, y, exact, found
 
 
@@ -246,8 +246,8 @@ def _twin_to_vendor(target: str, circuit: str) -> float:
     weights = np.linspace(-TURN, 4 * TURN, ansatz.num_weights)
     features = np.linspace(-3, 3, 5 * ansatz.num_features).reshape(5, -1)
     vendor, twin = (
-        backend.probabilities(backend.compile(ansatz).bind_weights(weights), features)
-        for backend in map(needed("backends:load"), (target, f"twin:{target}"))
+        each.probabilities(each.compile(ansatz).bind_weights(weights), features)
+        for each in (backend(target), backend(f"twin:{target}"))
     )
     return round(float(abs(vendor - twin).sum(1).max() / 2), DIGITS)
 
@@ -258,6 +258,7 @@ def _to_closed_form(placement: str) -> float:
     layers = 3
     channels = {"gate": layers + 1, "wire": layers + 1, "layer": layers, "end": 1, "notebook": 2}
     circuit = needed("qmoe.ansatz:paper")(1, layers)
+    needed("qmoe.simulate.noisy:NoisyProgram")  # without it, probabilities take no noise
     model, probabilities = needed("qmoe.noise:NoiseModel"), needed("qmoe.simulate:probabilities")
     one_thread()
     weights = torch.full((layers,), TURN, dtype=torch.float64)

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import collected, needed, one_thread, thinned, told
+from benchmarks.common import backend, collected, needed, one_thread, thinned, told
 from benchmarks.stored import DATA, ROUTERS, cell
 
 LAYERS = 2
@@ -126,7 +126,7 @@ class Compile:
 
     def setup(self, target: str) -> None:
         self.circuit = needed("qmoe.ansatz:paper")(4, LAYERS)
-        self.backend = needed("backends:load")(target)
+        self.backend = backend(target)
         one_thread()
         self.backend.compile(self.circuit)  # the calibration is read
 
@@ -261,19 +261,19 @@ def _prepared(target: str) -> tuple[Any, Any, Any]:
     import numpy as np
 
     circuit = needed("qmoe.ansatz:paper")(2, LAYERS)
-    backend = needed("backends:load")(target)
+    device = backend(target)
     one_thread()
     weights = np.linspace(-TURN, 4 * TURN, circuit.num_weights)
     features = np.linspace(0, 3, 2 * INPUTS).reshape(INPUTS, 2)
-    return backend, backend.compile(circuit).bind_weights(weights), features
+    return device, device.compile(circuit).bind_weights(weights), features
 
 
 def _seconds_per_input(target: str) -> float:
-    backend, compiled, features = _prepared(target)
+    device, compiled, features = _prepared(target)
     taken = []
     for _ in range(ROUNDS + 1):
         start = time.perf_counter()
-        backend.run(compiled, features, SHOTS, 0)
+        device.run(compiled, features, SHOTS, 0)
         taken.append(time.perf_counter() - start)
     return statistics.median(taken[1:]) / INPUTS
 
@@ -281,11 +281,11 @@ def _seconds_per_input(target: str) -> float:
 def _overhead(treatment: str) -> float:
     interleaved = needed("benchmarks.figures.speed.timing:interleaved")
     load, execute = needed("backends.mitigation:load"), needed("backends.execute:execute")
-    backend, compiled, features = _prepared(TARGETS[0])
+    device, compiled, features = _prepared(TARGETS[0])
 
     def task(text: str) -> Callable[[], Any]:
         treated = load(text)
-        return lambda: execute(backend, compiled, treated, features, SHOTS, 0)
+        return lambda: execute(device, compiled, treated, features, SHOTS, 0)
 
     tasks = {name: task(name) for name in ("none", treatment)}
     for once in tasks.values():

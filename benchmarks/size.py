@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import collected, needed, one_thread, thinned, told
+from benchmarks.common import backend, collected, needed, one_thread, thinned, told
 
 TARGETS = (
     "ibm:fake_boston",
@@ -117,7 +117,7 @@ def _compiled(target: str, circuit: str) -> tuple[int, int]:
     """Two-qubit gates, depth."""
     name, qubits, layers = CIRCUITS[circuit]
     made = needed(f"qmoe.ansatz:{name}")(qubits, layers)
-    compiled = needed("backends:load")(target).compile(made)
+    compiled = backend(target).compile(made)
     return int(compiled.two_qubit_gates), int(compiled.depth)
 
 
@@ -126,12 +126,12 @@ def _overhead(target: str, treatment: str) -> tuple[int, int, float]:
     import numpy as np
 
     one_thread()
-    backend = needed("backends:load")(target)
+    device = backend(target)
     circuit = needed("qmoe.ansatz:paper")(2, 2)
-    compiled = backend.compile(circuit).bind_weights(np.full(circuit.num_weights, WEIGHT))
+    compiled = device.compile(circuit).bind_weights(np.full(circuit.num_weights, WEIGHT))
     features = np.linspace(0, np.pi, 2 * INPUTS).reshape(INPUTS, 2)
     treated = needed("backends.mitigation:load")(treatment)
-    found = needed("backends.execute:execute")(backend, compiled, treated, features, SHOTS, 0)
+    found = needed("backends.execute:execute")(device, compiled, treated, features, SHOTS, 0)
     return found.overhead.circuits, found.overhead.shots, found.overhead.gamma
 
 

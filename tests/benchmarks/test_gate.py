@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
 import subprocess
 import sys
@@ -197,14 +198,34 @@ def test_a_raised_version_and_other_weights_are_named(repository):
     assert len(raised("HEAD")) == 2 and "other stored weights" in raised("HEAD")[1]
 
 
-def test_a_checkout_has_the_packages_and_not_the_benchmarks():
-    if subprocess.run(
-        ["git", "-C", ROOT, "rev-parse"], check=False, capture_output=True
-    ).returncode:
+@pytest.fixture
+def tree():
+    """A checkout of this commit."""
+    git = ["git", "-C", str(ROOT), "rev-parse"]
+    if subprocess.run(git, check=False, capture_output=True).returncode:
         pytest.skip("not a git checkout")
-    with checkout("HEAD") as tree:
-        assert (tree / "qmoe" / "noise.py").exists() and not (tree / "benchmarks").exists()
-    assert not tree.exists()
+    with checkout("HEAD") as folder:
+        yield folder
+    assert not folder.exists()
+
+
+def test_a_checkout_has_the_packages_and_not_the_benchmarks(tree):
+    assert (tree / "qmoe" / "noise.py").exists() and not (tree / "benchmarks").exists()
+
+
+def test_a_checkout_takes_nothing_from_the_installed_project(tree):
+    shutil.rmtree(tree / "backends" / "cirq")
+    code = "import backends.registry; print(backends.__file__); import backends.cirq"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tree.parent,
+        env={**os.environ, "PYTHONPATH": str(tree)},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.strip() == str(tree / "backends" / "__init__.py")
+    assert "No module named 'backends.cirq'" in done.stderr
 
 
 @pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.name)
@@ -221,7 +242,7 @@ def test_every_planted_error_still_has_its_place_and_stays_python(plant, tmp_pat
 
 
 @pytest.mark.slow
-def test_ten_equal_runs_and_one_planted_error():
+def test_equal_runs_and_one_planted_error():
     command = [sys.executable, "-m", "benchmarks.figures.planted", "--quick", "--runs", "2"]
     done = subprocess.run(
         [*command, "--only", "does not place"],
