@@ -19,7 +19,7 @@ SUITE = """
 format = 1
 name = "tiny"
 seeds = 2
-trials = 3
+trials = 1
 steps = [{ call = "qmoe.studies.ablation:quick" }]
 """
 COMMAND = [sys.executable, "-m", "qmoe.cli", "run", "tiny.toml", "--workers", "1"]

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import gc
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
@@ -161,7 +162,16 @@ def test_an_undecided_sample_shows_the_wider_of_its_two_intervals() -> None:
     assert found[2].difference.high > MARGIN > undecided.difference(0.95).high
 
 
-@settings(max_examples=5)  # multipletests collects garbage, a fraction of a second each time
+@pytest.fixture
+def little_garbage() -> Iterator[None]:
+    """What other tests left is not looked through: multipletests collects garbage at every call."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.mark.usefixtures("little_garbage")
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(families(), st.sampled_from([0.01, 0.05, 0.2]))
 def test_p_is_adjusted_as_statsmodels_does_over_what_is_tested(drawn: Drawn, alpha: float) -> None:
     family = built(drawn)
