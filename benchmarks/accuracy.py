@@ -7,14 +7,12 @@ move with the training too.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.common import ONE, collected, needed, one_thread, thinned, told
+from benchmarks.common import ONE, Cache, collected, needed, one_thread, thinned, told
 from benchmarks.stored import CONTROLS, DATA, QUANTUM, ROUTERS, SEEDS, cell, load
 
 _NAMES = tuple(DATA)
-Cache = Mapping[tuple[Any, ...], Any]
 
 
 class ErrorRate:

@@ -22,6 +22,8 @@ ONE = "QMOE_BENCH_ONE"
 """Environment variable: set, one parameter set of each benchmark is run."""
 
 Value = TypeVar("Value")
+Cache = Mapping[tuple[Any, ...], Any]
+"""What `collected` found, as asv hands it from `setup_cache` to a benchmark."""
 
 
 def thinned(values: Sequence[Value], keep: int | None = None, seed: int = 0) -> tuple[Value, ...]:

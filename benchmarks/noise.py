@@ -6,10 +6,10 @@ itself: to a closed form, and from a device's twin to the vendor's own simulatio
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.common import backend, collected, needed, one_thread, thinned, told
+from benchmarks.common import Cache, backend, collected, needed, one_thread, thinned, told
 from benchmarks.stored import DATA, QUANTUM, Stored, load
 
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ TREATMENTS = ("none", "readout", "zne", "readout+zne")
 INPUTS = 100
 TURN = 0.7  # radians: any value that is no multiple of a right angle
 DIGITS = 6  # of a distance or a share: below is rounding
-Cache = Mapping[tuple[Any, ...], Any]
 
 
 class AddedError:

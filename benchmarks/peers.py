@@ -5,10 +5,9 @@ A peer is timed only after its numbers agree with ours. Peers that are not insta
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.common import collected, needed, thinned, told
+from benchmarks.common import Cache, collected, needed, thinned, told
 
 ROUTER_PEERS = (
     "PennyLane default.qubit, torch backprop",
@@ -23,7 +22,6 @@ SHAPES = ((2, 12, 256), (4, 6, 256))
 """Qubits, layers, batch."""
 SEEDS, EPOCHS = 8, 20
 ROUNDS = 5
-Cache = Mapping[tuple[Any, ...], Any]
 
 
 class RouterStep:

@@ -9,12 +9,12 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import backend, collected, needed, one_thread, thinned, told
+from benchmarks.common import Cache, backend, collected, needed, one_thread, thinned, told
 from benchmarks.stored import DATA, ROUTERS, cell
 
 LAYERS = 2
@@ -25,7 +25,6 @@ TREATMENTS = ("readout", "zne", "readout+zne", "rescale", "twirl,variants=4")
 INPUTS, SHOTS = 20, 1000
 ROUNDS = 5
 TURN = 0.7  # radians: any value that is no multiple of a right angle
-Cache = Mapping[tuple[Any, ...], Any]
 
 
 class RouterStep:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import backend, collected, needed, one_thread, thinned, told
+from benchmarks.common import Cache, backend, collected, needed, one_thread, thinned, told
 
 TARGETS = (
     "ibm:fake_boston",
@@ -28,7 +28,6 @@ WEIGHT = 0.7  # radians: any value that is no multiple of a right angle
 SHAPES = ((2, 256), (3, 256), (4, 256))
 """Qubits and batch of a training step."""
 LAYERS, SEEDS = 2, 4
-Cache = Mapping[tuple[Any, ...], Any]
 
 
 class Compiled:

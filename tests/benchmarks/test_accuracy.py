@@ -7,7 +7,6 @@ import shutil
 
 import numpy as np
 import pytest
-import torch
 
 from benchmarks import stored
 from benchmarks.accuracy import ErrorRate, ErrorToBestControl, TrainedError
@@ -22,14 +21,6 @@ from qmoe.studies.ablation import QUICK
 from tests.benchmarks.asked import tracked
 
 SMALL = {"moons-0.1": stored.DATA["moons-0.1"]}
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """The benchmarks fix the number of threads; other tests get theirs back."""
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture

@@ -15,14 +15,6 @@ from qmoe.simulate import probabilities
 from tests.benchmarks.asked import tracked
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """The benchmarks fix the number of threads; other tests get theirs back."""
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
-
-
 def autograd(qubits, batch, noise=None):
     """The same step by the public function and autograd."""
     circuit = paper(qubits, runtime.LAYERS)

@@ -18,14 +18,6 @@ from tests.benchmarks.asked import tracked
 from tests.services.loopback import ROOT
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """The benchmarks fix the number of threads; other tests get theirs back."""
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
-
-
 def figures() -> list[tuple[object, ...]]:
     """One figure of every kind, for another process."""
     target = "cirq:willow_pink"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from backends.ibm import snapshots
 from benchmarks import noise, stored
@@ -14,14 +13,6 @@ from qmoe.routed import RoutedCircuit
 from qmoe.simulate import transfer
 from tests.benchmarks.asked import tracked
 from tests.qmoe.simulate import density
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """The benchmarks fix the number of threads; other tests get theirs back."""
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
 
 
 def test_every_snapshot_can_be_asked_for():
